@@ -3,14 +3,18 @@ Deletion for good, a piece at a time, so that nothing waits for it.
 
 ::
 
-    marked ─▶ entries deleted ─▶ index merged ─▶ file shortened ─▶ WAL cut ─▶ mark taken away
+    marked ─▶ entries deleted ─▶ index merged ─▶ file shortened ─▶ all rewritten ─▶ WAL cut
+           ─▶ mark taken away
 
 ``conversation.wiped`` is the mark: what has an id up to it is shown no more, and goes.  A program
 that ends in between goes on from the mark when it starts again.
 
 What is deleted is overwritten (``secure_delete``).  The index of words (FTS5) only notes that a
 line is gone, and has its words until the parts of the index are merged into one; SQLite can do that
-in pieces.  The WAL still has the old pages until it is written back and cut.
+in pieces.  Where SQLite has moved a row before, a copy may be left in unused bytes of a page, of
+one line in some thousand: so a database of up to REWRITTEN bytes is written anew, at once; in a
+greater one such bytes stay until they are used again.  The WAL still has the old pages until it is
+written back and cut.
 
 Lines of ours that the other side doesn't have yet stay: they are still to be sent.
 """
@@ -25,6 +29,7 @@ PIECE = 0.005  # seconds, about: whoever stores a line meanwhile waits for one a
 DELETED = 10  # entries a step
 MERGED = 16  # pages of the index a step
 FREED = 10  # pages of the file a step
+REWRITTEN = 64 * 1024 * 1024  # bytes; half a second, for which lines wait
 
 _MARK_ALL = """
     UPDATE conversation SET wiped = (SELECT coalesce(max(id), 0) FROM entry) WHERE peer = ?
@@ -85,6 +90,14 @@ def _last_before(connection: sqlite3.Connection, microseconds: int) -> int:
         else:
             high = middle - 1
     return max(low, 0)
+
+
+def rewrite(connection: sqlite3.Connection) -> None:
+    """Write the database anew, if it isn't too large; outside a transaction."""
+    (pages,) = connection.execute("PRAGMA page_count").fetchone()
+    (size,) = connection.execute("PRAGMA page_size").fetchone()
+    if pages * size <= REWRITTEN:
+        connection.execute("VACUUM")
 
 
 def is_marked(connection: sqlite3.Connection) -> bool:

@@ -165,8 +165,10 @@ class SqliteStore:
             DeletionStage.DELETE if (yield self.read(deletion.is_marked)) else DeletionStage.DONE
         )
         while stage is not DeletionStage.DONE:
-            if stage is DeletionStage.UNMARK and not (yield self._database.write_back()):
-                raise StorageFailed("what was deleted is overwritten at the next start")
+            if stage is DeletionStage.UNMARK:
+                yield self._database.rewrite(deletion.rewrite)
+                if not (yield self._database.write_back()):
+                    raise StorageFailed("what was deleted is overwritten at the next start")
             piece = partial(deletion.go_on, stage=stage)
             stage = yield self._database.put(piece, is_alone=True)
 

@@ -97,9 +97,17 @@ class OpenDatabase:
 
     def _have_read(self, result: _T | Failure) -> _T | Failure:
         self._reads -= 1
-        if isinstance(result, Failure) and isinstance(result.value, sqlite3.Error):
-            raise self.file.explain(result.value) from result.value
-        return result
+        return self._explain(result) if isinstance(result, Failure) else result
+
+    def _explain(self, failure: Failure) -> Failure:
+        if isinstance(failure.value, sqlite3.Error):
+            raise self.file.explain(failure.value) from failure.value
+        return failure
+
+    def rewrite(self, work: Callable[[sqlite3.Connection], _T]) -> Deferred[_T]:
+        """Do what can't be done in a transaction; fails with ``StorageFailed``."""
+        written = cast("Deferred[_T]", self._writing.run(work))
+        return written.addErrback(self._explain)
 
     def write_back(self) -> Deferred[bool]:
         """

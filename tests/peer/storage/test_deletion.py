@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from random import Random
+
 from p2pchat.errors import StorageFailed
 from p2pchat.peer.storage import deletion, history
 from p2pchat.peer.storage.deletion import DeletionStage
 from p2pchat.peer.storage.message_store import SqliteStore
+from tests.cases import each
 from tests.peer.storage.cases import (
     NOON,
     OUR_LOG,
@@ -42,10 +45,10 @@ class DeletionCase(DatabaseCase):
         """Return how many lines a search finds."""
         return len(history.find_lines(self.reading.connection, OURS, words))
 
-    def on_disk(self) -> bool:
-        """Tell whether the secret is anywhere in the files."""
+    def on_disk(self, text: str = SECRET) -> bool:
+        """Tell whether a text is anywhere in the files."""
         files = self.file.path.parent.iterdir()
-        return any(SECRET.encode() in one.read_bytes() for one in files)
+        return any(text.encode() in one.read_bytes() for one in files)
 
 
 class WipeTests(DeletionCase):
@@ -62,6 +65,22 @@ class WipeTests(DeletionCase):
         self.assertLess(self.file.size(), before)
         integrity = "INSERT INTO words (words) VALUES ('integrity-check')"
         self.writing.connection.execute(integrity)
+
+    @each(4, 10, 72)  # one seed of six is such that a copy stays if nothing is rewritten
+    def test_moved(self, seed: int) -> None:
+        """No copy stays where lines were moved, because those beside them went before."""
+        random = Random(seed)
+        counts = dict.fromkeys(("bob", "carol", "dave", "erin"), 0)
+        for _ in range(120):
+            peer_id, lines = random.choice(list(counts)), []
+            for _ in range(random.randrange(1, 12)):
+                counts[peer_id] += 1
+                filling = "z" * random.randrange(900)
+                lines.append(theirs(f"{peer_id} {SECRET} {filling}", counts[peer_id] + 1))
+            self.successResultOf(self.store.append(peer_id, lines))
+        for peer_id in ("bob", "carol", "dave"):
+            self.successResultOf(self.store.wipe(peer_id))
+            self.assertFalse(self.on_disk(f"{peer_id} {SECRET}"))
 
     def test_goes_on(self) -> None:
         """Logs go on where they were, and what waits for the other side still waits."""
