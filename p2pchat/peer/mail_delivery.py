@@ -110,7 +110,9 @@ class MailDelivery:
 
     def connected(self, peer_id: str) -> None:
         """There is a link, which carries receipts, too."""
-        one = self._of(peer_id)
+        one = self._by_peer.get(peer_id)
+        if one is None:  # strangers come and go, and leave nothing here
+            return
         one.is_away, one.interval, one.retry, one.announced = False, RHYTHM, RETRY, ""
         one.due = 0.0
         if one.deposits.owes_receipt:
