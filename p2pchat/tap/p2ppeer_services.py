@@ -222,6 +222,8 @@ class PeerService(StdioService):
             self.front_ends[0].requests.execute(Command(Verb.CONNECT, who))
 
     def _fail_to_start(self, failure: Failure) -> None:
+        if not self.running:  # it is closed already, in the middle of its start
+            return
         error = failure.value
         self._restore()
         if isinstance(error, CannotListenError):

@@ -240,6 +240,16 @@ class PeerServiceTests(SynchronousTestCase):
         self.assertEqual(self.stderr.getvalue(), sentence)
         self.assertEqual((self.reactor.stops, self.statuses), (1, [1]))
 
+    def test_left_while_starting(self) -> None:
+        """Whoever leaves in the middle of the start hears nothing of what that ended, status 0."""
+        self.node.started = Deferred()
+        self.service.startService()
+        self.stdio.dataReceived(b"/quit\n")
+        self.service.stopService()
+        self.node.started.errback(RuntimeError("the database is closed"))
+        self.assertEqual((self.stderr.getvalue(), self.statuses), ("", []))
+        self.assertEqual(self.flushLoggedErrors(), [])
+
     def test_closed_stdin(self) -> None:
         """Without stdin and stdout there is nothing to talk on; the node isn't started."""
 
