@@ -71,6 +71,12 @@ class Outbox:
         sessions = self._endpoint.sessions.values()
         return kept + [one.peer_id for one in sessions if self._waits(one)]
 
+    def _has_lines(self, peer_id: str) -> bool:
+        """Tell whether lines wait for one peer although nothing is under way."""
+        kept, session = self._endpoint.kept.get(peer_id), self._endpoint.sessions.get(peer_id)
+        is_kept = kept is not None and bool(kept.undelivered)
+        return is_kept or (session is not None and self._waits(session))
+
     def _waits(self, session: PeerSession) -> bool:
         return session.conversation.undelivered > 0 and not session.is_alive
 
@@ -113,16 +119,16 @@ class Outbox:
 
     def there(self, peer_id: str) -> None:
         """A contact is online: bring it what waits, unless it refused lately."""
-        if self._is_wanted(peer_id) and self._clock.seconds() >= self._refused.get(peer_id, 0.0):
+        is_refused = self._clock.seconds() < self._refused.get(peer_id, 0.0)
+        if self._has_lines(peer_id) and self._is_wanted(peer_id) and not is_refused:
             self._there[peer_id] = None
             self._call_those_there()
 
     def _call_those_there(self) -> None:
-        waiting = set(self.waiting()) if self._there else set()
         while self._there and len(self._called) < MAX_AT_ONCE:
             peer_id = next(iter(self._there))
             del self._there[peer_id]
-            if peer_id in waiting and self._is_wanted(peer_id):
+            if self._has_lines(peer_id) and self._is_wanted(peer_id):
                 self._called[peer_id] = self._clock.seconds()
                 self.call(peer_id)
 
