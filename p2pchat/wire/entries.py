@@ -24,11 +24,11 @@ Refuses what is cut short.  What follows a signature is ignored.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from hashlib import sha256
 from struct import Struct
 from struct import error as StructError
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from p2pchat.errors import RemoteProtocolError
 
@@ -203,12 +203,16 @@ def decode_have(items: bytes) -> list[Item]:
 
     :raises RemoteProtocolError: cut short, too many items, or numbers that nobody reaches.
     """
-    if len(items) % _ITEM.size or len(items) > MAX_ITEMS * _ITEM.size:
-        raise RemoteProtocolError(f"HAVE with {len(items)} bytes of items")
-    found = [Item(*item) for item in _ITEM.iter_unpack(items)]
+    found = [Item(*item) for item in _unpack(_ITEM, items, "HAVE")]
     if any(max(item.oldest, item.number) > MAX_NUMBER for item in found):
         raise RemoteProtocolError("HAVE with a number that nobody reaches")
     return found
+
+
+def _unpack(item: Struct, items: bytes, name: str) -> Iterator[tuple[Any, ...]]:
+    if len(items) % item.size or len(items) > MAX_ITEMS * item.size:
+        raise RemoteProtocolError(f"{name} with {len(items)} bytes of items")
+    return item.iter_unpack(items)
 
 
 def encode_read(marks: Iterable[Known]) -> bytes:
@@ -222,9 +226,7 @@ def decode_read(items: bytes) -> list[Known]:
 
     :raises RemoteProtocolError: cut short, too many items, or numbers that nobody reaches.
     """
-    if len(items) % _KNOWN.size or len(items) > MAX_ITEMS * _KNOWN.size:
-        raise RemoteProtocolError(f"READ with {len(items)} bytes of items")
-    found = [Known(*item) for item in _KNOWN.iter_unpack(items)]
+    found = [Known(*item) for item in _unpack(_KNOWN, items, "READ")]
     if any(one.number > MAX_NUMBER for one in found):
         raise RemoteProtocolError("READ with a number that nobody reaches")
     return found
