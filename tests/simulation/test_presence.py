@@ -2,36 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
-
-from twisted.trial.unittest import SynchronousTestCase
-
 from p2pchat import events
 from p2pchat.peer.outbox import LOOK_INTERVAL
 from p2pchat.peer.presence import ABSENT, INTERVAL
-from tests.simulation.state import State
-from tests.simulation.world import Person, World
+from tests.simulation.contacts import ContactsCase
 
 
-class PresenceCase(SynchronousTestCase):
-    """Alice and Bob, contacts who keep what is said; Bob doesn't run yet."""
+class PresenceCase(ContactsCase):
+    """Alice and Bob, who is in no list."""
 
-    def setUp(self) -> None:
-        self.world = World(1)
-        self.alices = State("alice", Path(self.mktemp()))
-        self.bobs = State("bob", Path(self.mktemp()))
-        self.alice = self.start(self.alices)
-        self.bob = self.start(self.bobs, listed=False)
-        self.world.settle(self.alice, self.bob)
-        self.alice.profile.contacts.keep(self.bob.node.peer_id, "Bob")
-        self.bob.profile.contacts.keep(self.alice.node.peer_id, "Alice")
-
-    def start(self, state: State, **settings: Any) -> Person:
-        """Start somebody."""
-        person = state.start(self.world, **settings)
-        self.addCleanup(lambda: state.kill(person))
-        return person
+    is_bob_listed = False
 
     def stop_bob(self) -> None:
         """Let Bob leave."""

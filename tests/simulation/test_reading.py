@@ -2,34 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
-
-from twisted.trial.unittest import SynchronousTestCase
-
 from p2pchat import events
 from p2pchat.peer.storage.history import HistoryLine
-from tests.simulation.state import State
-from tests.simulation.world import Person, World
+from tests.simulation.contacts import ContactsCase
 
 
-class ReadingCase(SynchronousTestCase):
+class ReadingCase(ContactsCase):
     """Alice and Bob, contacts who keep what is said."""
-
-    def setUp(self) -> None:
-        self.world = World(1)
-        self.alices = State("alice", Path(self.mktemp()))
-        self.bobs = State("bob", Path(self.mktemp()))
-        self.alice, self.bob = self.start(self.alices), self.start(self.bobs)
-        self.world.settle(self.alice, self.bob)
-        self.alice.profile.contacts.keep(self.bob.node.peer_id, "Bob")
-        self.bob.profile.contacts.keep(self.alice.node.peer_id, "Alice")
-
-    def start(self, state: State, **settings: Any) -> Person:
-        """Start somebody."""
-        person = state.start(self.world, **settings)
-        self.addCleanup(lambda: state.kill(person))
-        return person
 
     def say(self, *texts: str) -> None:
         """Let Alice say lines that Bob gets."""
