@@ -16,7 +16,6 @@ The layers of the package, imports pointing down this list only::
     rtnetlink        this machine's addresses, as Linux tells them
     host_addresses   an address of this machine, and where its interface leads
     interfaces       the seams
-    mailbox_interface  the one of mailboxes, as a peer uses them
     events           what a node tells its front ends
     errors           every exception
 

@@ -27,7 +27,7 @@ LAYERS = (
     {"runtime"},
     {"rtnetlink"},
     {"host_addresses"},
-    {"interfaces", "mailbox_interface"},
+    {"interfaces"},
     {"events"},
     {"errors"},
 )
@@ -91,7 +91,7 @@ def imports_point_down(source: Source) -> list[str]:
     The types of what passes a seam belong to the layers on its sides: interfaces name them.
     """
     found = []
-    exempt = for_typing(source) if source.layer in {"interfaces", "mailbox_interface"} else set()
+    exempt = for_typing(source) if source.layer in {"interfaces"} else set()
     for node, name in source.imports:
         package, _, rest = name.partition(".")
         target = rest.partition(".")[0]
@@ -279,8 +279,8 @@ class RuleTests(RuleCase):
             ("p2pchat/registry/a.py", "from p2pchat.peer import node", 1),
             ("p2pchat/__init__.py", "from p2pchat.errors import P2PChatError", 1),
             ("p2pchat/errors.py", "import p2pchat.interfaces", 1),
-            ("p2pchat/interfaces.py", ABOVE, 1),
-            ("p2pchat/interfaces.py", f"if TYPE_CHECKING:\n    {ABOVE}", 0),
+            ("p2pchat/interfaces/node.py", ABOVE, 1),
+            ("p2pchat/interfaces/node.py", f"if TYPE_CHECKING:\n    {ABOVE}", 0),
             ("p2pchat/wire/a.py", f"if TYPE_CHECKING:\n    {ABOVE}", 1),
             ("p2pchat/ui/a.py", "from p2pchat.peer import node", 0),
             ("p2pchat/wire/a.py", "from . import b\nfrom p2pchat import __version__", 0),

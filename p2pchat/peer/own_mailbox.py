@@ -30,8 +30,7 @@ from p2pchat.errors import RegistryError, RemoteProtocolError, StorageFailed
 from p2pchat.identity.envelopes import OpenedEnvelope, open_envelope
 from p2pchat.identity.prekey_ring import ONE_TIMES, PREKEYS, Change, PrekeyRing
 from p2pchat.identity.prekeys import key_id
-from p2pchat.interfaces import ISecretStore
-from p2pchat.mailbox_interface import IMailbox
+from p2pchat.interfaces import IMailbox, ISecretStore
 from p2pchat.peer.mail_tokens import MailTokens
 from p2pchat.peer.signaling import SignalingGroup
 from p2pchat.wire.mailbox import MailboxState, Prekeys, envelope_name

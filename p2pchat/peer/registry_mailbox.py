@@ -21,7 +21,7 @@ from zope.interface import implementer
 from p2pchat.errors import P2PChatError, RegistryError, RemoteProtocolError
 from p2pchat.identity.envelopes import deposit_token
 from p2pchat.identity.signed_documents import open_document
-from p2pchat.mailbox_interface import IMailbox
+from p2pchat.interfaces import IMailbox
 from p2pchat.peer.registry_client import RegistryClient
 from p2pchat.wire.base64url import encode_bytes
 from p2pchat.wire.mailbox import (

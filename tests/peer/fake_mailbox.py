@@ -11,7 +11,7 @@ from zope.interface import implementer
 
 from p2pchat.errors import RegistryError
 from p2pchat.identity.envelopes import deposit_token
-from p2pchat.mailbox_interface import IMailbox
+from p2pchat.interfaces import IMailbox
 from p2pchat.peer.registry_mailbox import DepositKeys
 from p2pchat.wire.base64url import encode_bytes
 from p2pchat.wire.mailbox import (

@@ -11,8 +11,7 @@ from zope.interface import implementer
 from p2pchat.errors import RegistryError
 from p2pchat.identity.keys import Identity
 from p2pchat.identity.signed_documents import seal_document
-from p2pchat.interfaces import INameplates, ISignaling
-from p2pchat.mailbox_interface import IMailbox
+from p2pchat.interfaces import IMailbox, INameplates, ISignaling
 from p2pchat.peer.signaling import PeerRecord, SignalingAvailable, SignalingContext
 from p2pchat.peer.signaling_channel import SignalingChannel
 from p2pchat.runtime import Runtime

@@ -7,7 +7,7 @@ from zope.interface.verify import verifyObject
 from p2pchat import events
 from p2pchat.errors import RegistryError
 from p2pchat.identity.prekey_ring import DAY, ONE_TIMES, PREKEYS
-from p2pchat.mailbox_interface import IMailbox
+from p2pchat.interfaces import IMailbox
 from p2pchat.peer.mail_tokens import LEARNED
 from p2pchat.wire.mailbox import envelope_name
 from p2pchat.wire.messages import Mailbox

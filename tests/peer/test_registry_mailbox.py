@@ -14,7 +14,7 @@ from p2pchat.identity.envelopes import deposit_token
 from p2pchat.identity.keys import Identity
 from p2pchat.identity.prekeys import Prekey, public_one_time
 from p2pchat.identity.signed_documents import sign_document
-from p2pchat.mailbox_interface import IMailbox
+from p2pchat.interfaces import IMailbox
 from p2pchat.peer.registry_client import RegistryClient
 from p2pchat.peer.registry_mailbox import NO_PREKEY, DepositKeys, RegistryMailbox
 from p2pchat.wire.base64url import encode_bytes

@@ -1,0 +1,36 @@
+"""
+Every seam of p2pchat: zope interfaces, and a protocol for the machines.
+
+::
+
+    machine    the pure protocol machines
+    node       a node, for its front ends
+    signaling  finding others, and sending them documents; mailboxes
+    storage    what a node keeps
+    registry   what a registry keeps
+    processes  other programs that run for us
+"""
+
+from p2pchat.interfaces.machine import IMachine
+from p2pchat.interfaces.node import IIndications, IInvitations, INode
+from p2pchat.interfaces.processes import IChildProcess, IProcessStarter
+from p2pchat.interfaces.registry import IMailboxStore, IRegistryStore
+from p2pchat.interfaces.signaling import IMailbox, INameplates, ISignaling
+from p2pchat.interfaces.storage import IHistory, IMessageStore, ISecretStore
+
+__all__ = [
+    "IChildProcess",
+    "IHistory",
+    "IIndications",
+    "IInvitations",
+    "IMachine",
+    "IMailbox",
+    "IMailboxStore",
+    "IMessageStore",
+    "INameplates",
+    "INode",
+    "IProcessStarter",
+    "IRegistryStore",
+    "ISecretStore",
+    "ISignaling",
+]
