@@ -212,3 +212,36 @@ class InvitationRefused(P2PChatError):
 
 class WhoError(P2PChatError):
     """No single peer is meant by that name or id."""
+
+
+class NoSuchContact(WhoError):
+    """None of your contacts has that name: give a contact's name, or a whole id."""
+
+
+class ServiceNameRefused(P2PChatError):
+    """
+    That can't be the name of a service.
+
+    It has small letters, figures, hyphens, dots and underscores, 63 at most, and begins with a
+    letter or a figure.
+    """
+
+
+class NotGranted(P2PChatError):
+    """They offer you no such service: it isn't there, or isn't granted to you."""
+
+
+class PeerOffline(P2PChatError):
+    """They aren't there: no registry at which they are found knows them now."""
+
+
+class NoPath(P2PChatError):
+    """
+    No path to them was found.
+
+    :ivar explanation: what was tried and why it failed, in sentences, as ``/why`` says it.
+    """
+
+    def __init__(self, message: str = "", explanation: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.explanation = explanation

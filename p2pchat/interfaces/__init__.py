@@ -8,6 +8,7 @@ Every seam of p2pchat: zope interfaces, and a protocol for the machines.
     signaling  finding others, and sending them documents; mailboxes
     storage    what a node keeps
     registry   what a registry keeps
+    services   what programs open to peers, and reach at peers
     processes  other programs that run for us
 """
 
@@ -15,6 +16,7 @@ from p2pchat.interfaces.machine import IMachine
 from p2pchat.interfaces.node import IIndications, IInvitations, INode
 from p2pchat.interfaces.processes import IChildProcess, IProcessStarter
 from p2pchat.interfaces.registry import IMailboxStore, IRegistryStore
+from p2pchat.interfaces.services import IServices
 from p2pchat.interfaces.signaling import IMailbox, INameplates, ISignaling
 from p2pchat.interfaces.storage import IHistory, IMessageStore, ISecretStore
 
@@ -32,5 +34,6 @@ __all__ = [
     "IProcessStarter",
     "IRegistryStore",
     "ISecretStore",
+    "IServices",
     "ISignaling",
 ]
