@@ -183,5 +183,6 @@ class NodeMail:
             except RemoteProtocolError as error:
                 _log.info("an envelope of a contact: {error}", error=error)
             session.settle(now)
-        self._delivery.taken(peer_id, taken)
-        return lambda: talk.has_stored(taken) and not talk.has_unshown
+        noted = self._delivery.taken(peer_id, taken)
+        noted.addCallback(lambda _: self._own.stored())
+        return lambda: noted.called and talk.has_stored(taken) and not talk.has_unshown

@@ -22,7 +22,7 @@ from functools import partial
 from typing import Any
 
 import attrs
-from twisted.internet.defer import Deferred, DeferredList, inlineCallbacks
+from twisted.internet.defer import Deferred, DeferredList, inlineCallbacks, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
@@ -124,8 +124,13 @@ class MailDelivery:
         one = self._of(peer_id)
         one.due, one.retry, one.announced = 0.0, RETRY, ""
 
-    def taken(self, peer_id: str, taken: MailTaken) -> None:
-        """Something of a contact was taken out of our mailbox."""
+    def taken(self, peer_id: str, taken: MailTaken) -> Deferred[None]:
+        """
+        Something of a contact was taken out of our mailbox.
+
+        A Deferred fires when it is written down that a receipt is owed: before, whoever is killed
+        would never send one.
+        """
         one = self._of(peer_id)
         if taken.is_asked:
             one.deposits.lost()
@@ -133,7 +138,8 @@ class MailDelivery:
             one.deposits.owes_receipt, one.deposits.asks_for = True, taken.gap
             one.is_away = True
             one.due, one.interval = self._clock.seconds() + GATHER, RHYTHM
-            self._keep(peer_id)
+            return self._keep(peer_id)
+        return succeed(None)
 
     def dropped(self, peer_id: str) -> None:
         """Nothing is left any more for one who is no contact, or blocked."""
@@ -276,11 +282,11 @@ class MailDelivery:
             one.announced = reason
             self.tell(events.NotMailed(peer_id, "", reason, explanation))
 
-    def _keep(self, peer_id: str) -> None:
+    def _keep(self, peer_id: str) -> Deferred[None]:
         deposits = self._of(peer_id).deposits
         kept = KeptDeposits(tuple(deposits.waiting), deposits.owes_receipt)
         value = dumps(kept.to_json())
-        self._secrets.put(WAITING, peer_id, value).addErrback(_not_kept)
+        return self._secrets.put(WAITING, peer_id, value).addErrback(_not_kept)
 
 
 def _not_kept(failure: Any) -> None:

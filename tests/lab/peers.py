@@ -124,6 +124,10 @@ class Registry(Service):
         """Return the listing of who is online, as the server's host gets it."""
         return fetch(self.host, f"{self.url}/peers")
 
+    def metrics(self) -> str:
+        """Return its figures, which it tells its own machine."""
+        return fetch(self.host, f"http://127.0.0.1:{HTTP_PORT}/metrics")
+
     def _await_answer(self) -> None:
         answer = fetch(self.host, f"{self.url}/peers")
         if f"{self.url}/peers:" in answer:

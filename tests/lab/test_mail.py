@@ -62,6 +62,13 @@ class MailTests(LabTestCase):
         peer.send("/quit")
         peer.close()
 
+    def await_kept(self, count: int) -> None:
+        """Wait until so many envelopes were left at the registry since it began."""
+        counted = f'p2psignal_mail_total{{outcome="kept"}} {count:.1f}'
+        deadline = time.monotonic() + PATIENCE
+        while counted not in (told := self.registry.metrics()):
+            self.assertLess(time.monotonic(), deadline, told)
+
     def say(self, *lines: str) -> None:
         """Let Alice write to Bob."""
         for text in lines:
@@ -89,6 +96,7 @@ class MailTests(LabTestCase):
         """Alice is killed after her line was left, Bob while he reads: it is all there, once."""
         self.say("before")
         self.alice.wait_for("mailed")
+        self.await_kept(1)
         self.alice.kill()
         bob = self.start("bob")
         bob.wait_for("message", text="before")
@@ -97,6 +105,7 @@ class MailTests(LabTestCase):
         bob.send("/history alice")
         texts = [line["text"] for line in bob.wait_for("history")["lines"]]
         self.assertEqual(texts, ["hello", "before"])
+        self.await_kept(2)  # her line, and his receipt
         self.quit(bob)
         alice = self.start("alice")
         alice.wait_for("delivered")

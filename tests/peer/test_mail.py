@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from twisted.internet.defer import Deferred
 from zope.interface.verify import verifyObject
 
 from p2pchat import events
 from p2pchat.errors import RegistryError
 from p2pchat.identity.prekey_ring import DAY, ONE_TIMES, PREKEYS
 from p2pchat.interfaces import IMailbox
+from p2pchat.peer.ephemeral_store import EphemeralSecrets
+from p2pchat.peer.mail_delivery import WAITING
 from p2pchat.peer.mail_tokens import LEARNED
 from p2pchat.wire.mailbox import envelope_name
 from p2pchat.wire.messages import Mailbox
@@ -15,6 +18,32 @@ from p2pchat.wire.strict_json import dumps
 from tests.identity.people import ALICE
 from tests.peer.fake_mailbox import KEPT, FakeMailbox
 from tests.peer.mail_case import SERVER, TOKENS, MailCase
+
+
+class SlowSecrets(EphemeralSecrets):
+    """
+    Secrets on a slow disk.
+
+    :ivar is_slow: whether what is put now waits for :meth:`finish`.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_slow = False
+        self._waiting: list[Deferred[None]] = []
+
+    def put(self, kind: str, name: str, value: bytes) -> Deferred[None]:
+        """Keep a secret."""
+        done = super().put(kind, name, value)
+        if self.is_slow and kind == WAITING:
+            self._waiting.append(done := Deferred())
+        return done
+
+    def finish(self) -> None:
+        """Let the disk be quick."""
+        self.is_slow, waiting, self._waiting = False, self._waiting, []
+        for one in waiting:
+            one.callback(None)
 
 
 class AwayTests(MailCase):
@@ -264,6 +293,22 @@ class FailingTests(MailCase):
         self.bob.mail()
         self.internet.run(5)
         self.assertEqual((self.bob.texts(), len(self.bob.box.acknowledged)), (["hi"], 1))
+
+    def test_receipt_not_noted(self) -> None:
+        """Nothing is acknowledged before the disk has that its author is owed a receipt."""
+        self.bob.profile.secrets = secrets = SlowSecrets()
+        self.bob.knows(self.alice)
+        self.was_there(self.bob)
+        self.alice.start()
+        self.say(self.alice, self.bob, "hi")
+        self.internet.run(5)
+        secrets.is_slow = True
+        self.bob.start()
+        self.internet.run(5)
+        self.assertEqual((self.bob.texts(), self.bob.box.acknowledged), (["hi"], []))
+        secrets.finish()
+        self.internet.run(1)
+        self.assertEqual(len(self.bob.box.acknowledged), 1)
 
     def test_lost(self) -> None:
         """Where the registry has forgotten all, keys and tokens are shown again."""
