@@ -37,6 +37,10 @@ Node
     ``files``                  files replaced whole
     ``storage``                the database: a package
 
+Services
+    ``grants``                 which key may open which service
+    ``grant_clock``            the clock that grants run out by
+
 Mail
     ``mail``                   what waits at registries, of ours and for us
     ``mail_tokens``            who may leave something for whom

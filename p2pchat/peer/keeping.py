@@ -1,8 +1,8 @@
 """
 Keeping of what a node remembers beside messages: each change of it is written soon.
 
-Contacts and settings are rows of their own; open invitations have a secret, and are kept with the
-others of the node.
+Contacts, settings and grants are rows of their own; open invitations have a secret, and are kept
+with the others of the node.
 """
 
 from __future__ import annotations
@@ -37,11 +37,13 @@ class Keeping:
         rows, secrets = profile.rows, profile.secrets
         self._contacts = WriteBehind[str, str]("contacts", rows.put_contacts, clock, tell)
         self._settings = WriteBehind[str, str]("settings", rows.put_settings, clock, tell)
+        self._grants = WriteBehind[str, str]("grants", rows.put_grants, clock, tell)
         self._invitations = WriteBehind[Place, bytes](
             "invitations", lambda changes: _put_secrets(secrets, changes), clock, tell
         )
         self._kept: Mapping[Place, bytes] = profile.invitations.rows()
         profile.contacts.save = self._contacts.put
+        profile.grants.save = self._grants.put
 
     def start(self) -> None:
         """Tell where nothing can be kept now."""
@@ -64,7 +66,7 @@ class Keeping:
 
     def stop(self) -> None:
         """Write what isn't written, once."""
-        for one in (self._contacts, self._settings, self._invitations):
+        for one in (self._contacts, self._settings, self._grants, self._invitations):
             one.stop()
 
 

@@ -6,6 +6,7 @@ Profile: what a peer keeps between two runs, in one directory.
     DIR/identity.pem    the private key (:mod:`p2pchat.peer.key_files`)
     DIR/sealing.pem     the private key that others seal to, likewise
     DIR/p2pchat.sqlite3     contacts, and who is muted or blocked (:mod:`p2pchat.peer.contacts`);
+                        which key may open which service (:mod:`p2pchat.peer.grants`);
                         options for the next start without them (:mod:`p2pchat.peer.remembered`);
                         open invitations (:mod:`p2pchat.peer.kept_invitations`) and other secrets,
                         encrypted under the identity; and what was said
@@ -27,6 +28,7 @@ from p2pchat.identity.sealing import SealingKey
 from p2pchat.interfaces import ISecretStore
 from p2pchat.peer.contacts import Contacts
 from p2pchat.peer.ephemeral_store import EphemeralRows, EphemeralSecrets
+from p2pchat.peer.grants import Grants
 from p2pchat.peer.kept_invitations import KINDS, KeptInvitations
 from p2pchat.peer.key_files import NO_PASSPHRASES, KeyFiles, Passphrases
 from p2pchat.peer.old_files import import_old_files, old_settings
@@ -34,7 +36,13 @@ from p2pchat.peer.remembered import Remembered, as_rows
 from p2pchat.peer.state_directory import StateDirectory, explained
 from p2pchat.peer.storage.database import DATABASE_FILE, DatabaseFile, Synchronous
 from p2pchat.peer.storage.open_database import OpenDatabase
-from p2pchat.peer.storage.profile_rows import CONTACTS, SETTINGS, IProfileRows, ProfileRows
+from p2pchat.peer.storage.profile_rows import (
+    CONTACTS,
+    GRANTS,
+    SETTINGS,
+    IProfileRows,
+    ProfileRows,
+)
 from p2pchat.peer.storage.secret_table import SecretBox, SecretTable, read_all
 
 
@@ -43,10 +51,11 @@ class Profile:
     """
     An identity, the key that others seal to, its contacts, and what else is kept.
 
+    :ivar grants: of services.
     :ivar invitations: those that were open when the program ended.
     :ivar remembered: options of the last start.
     :ivar secrets: private keys that don't last, and tokens.
-    :ivar rows: where contacts and settings are kept.
+    :ivar rows: where contacts, settings and grants are kept.
     :ivar file: the database; ``None`` where nothing is kept.
     """
 
@@ -58,6 +67,7 @@ class Profile:
     secrets: ISecretStore = attrs.Factory(EphemeralSecrets)
     rows: IProfileRows = attrs.Factory(EphemeralRows)
     file: DatabaseFile | None = None
+    grants: Grants = attrs.Factory(Grants)
 
     def keep_in(self, database: OpenDatabase, random_bytes: Callable[[int], bytes]) -> None:
         """Let what changes from now on be written there."""
@@ -96,6 +106,7 @@ def load_profile(
                     KeptInvitations.from_secrets(found),
                     Remembered.from_rows(SETTINGS.read(connection)),
                     file=file,
+                    grants=Grants.from_rows(GRANTS.read(connection)),
                 )
             except RemoteProtocolError as error:
                 raise ConfigurationError(f"{file.path}: {error}; {_MEND}") from None

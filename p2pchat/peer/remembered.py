@@ -50,7 +50,7 @@ class Remembered(Members):
 
         :raises RemoteProtocolError: one can't be understood.
         """
-        return cls.from_json({name: _value(name, text) for name, text in rows.items()})
+        return cls.from_json({name: json_value(name, text) for name, text in rows.items()})
 
     def with_registry(self, url: str) -> Remembered:
         """Return this with a registry: the usual one, if there was none, or else beside that."""
@@ -83,7 +83,12 @@ def as_rows(members: JsonObject) -> dict[str, str]:
     return {name: dumps({"": value}).decode()[4:-1] for name, value in members.items()}
 
 
-def _value(name: str, text: str) -> object:
+def json_value(name: str, text: str) -> object:
+    """
+    Read the value of a row.
+
+    :raises RemoteProtocolError: it is no JSON.
+    """
     try:
         ((_, value),) = loads(f'{{"":{text}}}'.encode()).items()
     except (RemoteProtocolError, ValueError):

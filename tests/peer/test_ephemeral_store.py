@@ -45,7 +45,7 @@ class EphemeralRowsTests(SynchronousTestCase):
         """They are confirmed at once."""
         rows = EphemeralRows()
         self.assertTrue(verifyObject(IProfileRows, rows))
-        for put in (rows.put_contacts, rows.put_settings):
+        for put in (rows.put_contacts, rows.put_settings, rows.put_grants):
             self.assertIsNone(self.successResultOf(put({"a": "1", "b": None})))
 
 

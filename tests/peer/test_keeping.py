@@ -10,11 +10,12 @@ from twisted.internet.defer import Deferred
 from p2pchat import events
 from p2pchat.identity.sealing import SealingKey
 from p2pchat.peer.contacts import Contacts
+from p2pchat.peer.grants import Grants, ServiceGrant
 from p2pchat.peer.keeping import Keeping
 from p2pchat.peer.kept_invitations import KINDS, KeptInvitations
 from p2pchat.peer.profile import Profile
 from p2pchat.peer.remembered import Remembered
-from p2pchat.peer.storage.profile_rows import CONTACTS, SETTINGS
+from p2pchat.peer.storage.profile_rows import CONTACTS, GRANTS, SETTINGS
 from p2pchat.peer.write_behind import RETRY
 from tests.identity.people import ALICE, BOB, CAROL
 from tests.peer.storage.cases import DatabaseCase
@@ -63,6 +64,13 @@ class KeepingTests(DatabaseCase):
             self.keeping.add_registry(url)
         expected = Remembered("", "http://r.example", ("http://s.example",))
         self.assertEqual((self.remembered(), self.profile.remembered), (expected, expected))
+
+    def test_grants(self) -> None:
+        """A grant is on the disk with the time at which it was given."""
+        grant = ServiceGrant("web", BOB.peer_id, 2e9)
+        self.profile.grants.give(grant, 1.9e9)
+        found = Grants.from_rows(GRANTS.read(self.reading.connection))
+        self.assertEqual((found.all(), found.latest), ([grant], 1.9e9))
 
     def test_invitations(self) -> None:
         """Invitations are there while they are open, and no longer."""

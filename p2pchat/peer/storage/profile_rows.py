@@ -1,5 +1,5 @@
 """
-Tables of a profile: contacts and settings, a row each.
+Tables of a profile: contacts, settings and grants, a row each.
 
 Rows are read before the program's threads begin, and written by them.
 """
@@ -45,6 +45,7 @@ class RowTable:
 
 CONTACTS = RowTable("contact", "peer", "members")
 SETTINGS = RowTable("setting", "name", "value")
+GRANTS = RowTable("service_grant", "name", "until")
 
 
 class IProfileRows(Interface):
@@ -55,6 +56,9 @@ class IProfileRows(Interface):
 
     def put_settings(rows: Rows) -> Deferred[None]:
         """Write settings by name."""
+
+    def put_grants(rows: Rows) -> Deferred[None]:
+        """Write grants by name."""
 
 
 @implementer(IProfileRows)
@@ -71,3 +75,7 @@ class ProfileRows:
     def put_settings(self, rows: Rows) -> Deferred[None]:
         """Write settings."""
         return self._database.put(partial(SETTINGS.write, rows=dict(rows)))
+
+    def put_grants(self, rows: Rows) -> Deferred[None]:
+        """Write grants."""
+        return self._database.put(partial(GRANTS.write, rows=dict(rows)))

@@ -150,6 +150,14 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "ALTER TABLE conversation DROP COLUMN is_unclean",
         "ALTER TABLE log DROP COLUMN sent",
     ),
+    (
+        """
+        CREATE TABLE service_grant (
+            name TEXT PRIMARY KEY,                  -- service and peer id: p2pchat.peer.grants
+            until TEXT NOT NULL                     -- JSON: seconds since 1970, or null
+        ) STRICT, WITHOUT ROWID
+        """,
+    ),
 )
 
 VERSION = len(MIGRATIONS)

@@ -10,7 +10,13 @@ from twisted.internet.defer import Deferred
 from zope.interface.verify import verifyObject
 
 from p2pchat.errors import StorageFailed
-from p2pchat.peer.storage.profile_rows import CONTACTS, SETTINGS, IProfileRows, ProfileRows
+from p2pchat.peer.storage.profile_rows import (
+    CONTACTS,
+    GRANTS,
+    SETTINGS,
+    IProfileRows,
+    ProfileRows,
+)
 from tests.cases import each
 from tests.peer.storage.cases import DatabaseCase
 
@@ -41,11 +47,12 @@ class ProfileRowsTests(DatabaseCase):
         """It is what a node keeps rows in."""
         self.assertTrue(verifyObject(IProfileRows, self.rows))
 
-    @each((0,), (1,))
+    @each((0,), (1,), (2,))
     def test_kept(self, which: int) -> None:
-        """Rows are replaced and deleted in one step, apart from those of the other table."""
-        put = (self.rows.put_contacts, self.rows.put_settings)[which]
-        tables = (CONTACTS, SETTINGS)[which], (SETTINGS, CONTACTS)[which]
+        """Rows are replaced and deleted in one step, apart from those of other tables."""
+        put = (self.rows.put_contacts, self.rows.put_settings, self.rows.put_grants)[which]
+        every = CONTACTS, SETTINGS, GRANTS
+        tables = every[which], every[which - 1]
         self.successResultOf(put({"a": "1", "b": "2", "c": None}))
         self.successResultOf(put({"a": None, "b": "3", "d": "4"}))
         self.kill()
