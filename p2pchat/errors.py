@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from math import ceil
 
+from twisted.internet.error import ConnectionLost
+
 
 class P2PChatError(Exception):
     """Something went wrong in p2pchat."""
@@ -245,3 +247,11 @@ class NoPath(P2PChatError):
     def __init__(self, message: str = "", explanation: tuple[str, ...] = ()) -> None:
         super().__init__(message)
         self.explanation = explanation
+
+
+class TooManyStreams(P2PChatError):
+    """Too many streams are open to them already: end some, or wait."""
+
+
+class LinkLost(P2PChatError, ConnectionLost):
+    """The link to them was lost, and with it what was open on it."""

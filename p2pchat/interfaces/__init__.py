@@ -8,6 +8,7 @@ Every seam of p2pchat: zope interfaces, and a protocol for the machines.
     signaling  finding others, and sending them documents; mailboxes
     storage    what a node keeps
     registry   what a registry keeps
+    streams    what they ride on
     services   what programs open to peers, and reach at peers
     processes  other programs that run for us
 """
@@ -19,6 +20,7 @@ from p2pchat.interfaces.registry import IMailboxStore, IRegistryStore
 from p2pchat.interfaces.services import IServices
 from p2pchat.interfaces.signaling import IMailbox, INameplates, ISignaling
 from p2pchat.interfaces.storage import IHistory, IMessageStore, ISecretStore
+from p2pchat.interfaces.streams import IPeerStreams
 
 __all__ = [
     "IChildProcess",
@@ -31,6 +33,7 @@ __all__ = [
     "IMessageStore",
     "INameplates",
     "INode",
+    "IPeerStreams",
     "IProcessStarter",
     "IRegistryStore",
     "ISecretStore",

@@ -40,6 +40,8 @@ Node
 Services
     ``grants``                 which key may open which service
     ``grant_clock``            the clock that grants run out by
+    ``service_access``         who may open what, and when that ends
+    ``peer_address``           the address of a service, as Twisted has addresses
 
 Mail
     ``mail``                   what waits at registries, of ours and for us
