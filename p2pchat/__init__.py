@@ -11,6 +11,7 @@ The layers of the package, imports pointing down this list only::
     session          the endpoint: calls, links, conversations
     traversal        finding and keeping a path
     identity         keys, peer ids, signed documents, proofs
+    attach           the socket that programs of one person share a node by
     wire             bytes and JSON to frozen values and back
     runtime          network, time and randomness, handed in
     rtnetlink        this machine's addresses, as Linux tells them

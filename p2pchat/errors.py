@@ -10,8 +10,6 @@ from __future__ import annotations
 
 from math import ceil
 
-from twisted.internet.error import ConnectionLost
-
 
 class P2PChatError(Exception):
     """Something went wrong in p2pchat."""
@@ -253,5 +251,25 @@ class TooManyStreams(P2PChatError):
     """Too many streams are open to them already: end some, or wait."""
 
 
-class LinkLost(P2PChatError, ConnectionLost):
+class LinkLost(P2PChatError):
     """The link to them was lost, and with it what was open on it."""
+
+
+class NoResidentNode(P2PChatError):
+    """No program of yours is running that others could use."""
+
+
+class NodeEnded(P2PChatError):
+    """The program that others were attached to has ended."""
+
+
+class NodeRefused(P2PChatError):
+    """
+    The program that is running refuses this one.
+
+    :ivar word: what kind of refusal it is, for programs.
+    """
+
+    def __init__(self, reason: str = "", word: str = "") -> None:
+        super().__init__(reason)
+        self.word = word

@@ -23,6 +23,7 @@ LAYERS = (
     {"session"},
     {"traversal"},
     {"identity"},
+    {"attach"},
     {"wire"},
     {"runtime"},
     {"rtnetlink"},

@@ -38,8 +38,8 @@ class IPeerStreams(Interface):
     A protocol gets a transport that is ITransport, IPushProducer and IConsumer, and has
     ``loseWriteConnection`` and ``abortConnection`` as TCP's, with addresses of
     :mod:`p2pchat.peer.peer_address`.  It is lost with
-    ``ConnectionDone``, with ``ConnectionLost`` for a reset, and with ``LinkLost`` where the link
-    was lost.
+    ``ConnectionDone``, with ``ConnectionLost`` for a reset, and with ``StreamLost``, which is
+    both a ``ConnectionLost`` and a ``LinkLost``, where the link was lost.
     """
 
     def open(peer_id: str, service: str, protocol: IProtocol) -> Deferred[None]:

@@ -42,6 +42,7 @@ Services
     ``grant_clock``            the clock that grants run out by
     ``service_access``         who may open what, and when that ends
     ``peer_address``           the address of a service, as Twisted has addresses
+    ``stream_lost``            the loss of a stream with its link
 
 Mail
     ``mail``                   what waits at registries, of ours and for us

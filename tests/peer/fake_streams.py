@@ -23,6 +23,7 @@ from zope.interface import implementer
 from p2pchat.errors import LinkLost, NotGranted
 from p2pchat.interfaces.streams import IPeerStreams, StreamInfo
 from p2pchat.peer.peer_address import PeerAddress
+from p2pchat.peer.stream_lost import StreamLost
 
 LATER = 0.0  # seconds until what one end writes is at the other
 HIGH = 65_536  # bytes that wait for the other end: a push producer is paused
@@ -242,8 +243,8 @@ class FakeStreams:
         """Let the link to a peer be lost."""
         for end in list(self._ends):
             if end.info.peer_id == peer_id:
-                end.other.lose(LinkLost())
-                end.lose(LinkLost())
+                end.other.lose(StreamLost())
+                end.lose(StreamLost())
         theirs = self.linked.pop(peer_id, None)
         if theirs is not None:
             theirs.linked.pop(self.peer_id, None)
