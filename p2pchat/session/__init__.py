@@ -8,7 +8,7 @@ Sessions of one peer with others: calls, links, conversations, and every decisio
       ├── receipts ── one for many lines that come together
       ├── privacy ── what is let known beside what is said
       └── peer_session ── everything with one peer; session_state holds it, session_path
-      │     │ finds and keeps its path
+      │     │ finds and keeps its path; chat_consent asks whether somebody may talk
             ├── stages ── the table of stages, and the values that leave a session
             ├── path_loss ── whether a path is lost, or has only become slow
             ├── approval ── whose yes a call has
@@ -26,6 +26,7 @@ Sessions of one peer with others: calls, links, conversations, and every decisio
             │     ├── own_log, log_copy ── one that we write, one that somebody else writes
             │     ├── moved_lines ── lines of ours that were written again in other places
             │     ├── pause ── until when nothing more is stored of who has sent too much
+            │     ├── held_lines ── what of theirs waits until our person agrees to talk
             │     ├── unread ── what somebody still has to read, and the credit it holds
             │     ├── mail ── what of it waits in mailboxes; deposits, which envelopes do
             │     ├── read_marks ── how far each side has read

@@ -1,9 +1,10 @@
 """
 The yes to one call: whose it is, and how long it lasts.
 
-A call is approved by the person, who called or accepted, or by the accept policy.  The approval
-ends with the call or its conversation.  Where the path was lost for good, nobody ended anything:
-for RETURN_PATIENCE the peer may come back without being asked, if it was the person who approved;
+A call is approved by the person, who called or accepted, or by the accept policy; or, for services
+alone, by a grant of the caller's, or by a program that calls for a service.  The approval ends with
+the call or its conversation.  Where the path was lost for good, nobody ended anything: for
+RETURN_PATIENCE the peer may come back without being asked, if it was the person who approved;
 what the policy approves it can approve again.
 """
 
@@ -30,8 +31,17 @@ class By(Enum):
     """Giver of an approval."""
 
     NOBODY = "nobody"
+    SERVICE = "service"  # nobody wants to talk
     POLICY = "policy"
     PERSON = "person"
+
+
+_RANKS = list(By)
+
+
+def stronger(one: By, other: By) -> By:
+    """Return the approval of two that lets more happen."""
+    return max(one, other, key=_RANKS.index)
 
 
 @attrs.define
@@ -58,8 +68,7 @@ class Approval:
         """Approve the call of now; what the person has approved stays approved by the person."""
         self._until = None
         self.was_wanted = self.was_wanted or by is By.PERSON
-        if self.by is not By.PERSON:
-            self.by = by
+        self.by = stronger(self.by, by)
 
     def returned(self) -> None:
         """Who was lost is back: the approval ends with the conversation again."""

@@ -45,6 +45,7 @@ from p2pchat.session.conversation_events import (
     arrived,
     sent,
 )
+from p2pchat.session.held_lines import HeldLines
 from p2pchat.session.liveness import Liveness
 from p2pchat.session.log_copy import LogCopy
 from p2pchat.session.moved_lines import MovedLines
@@ -125,6 +126,7 @@ class Conversation:
     _proved: list[StoredEntry] = attrs.Factory(list)  # theirs, or given back, to be stored
     _unshown: int = 0  # of theirs, how many aren't stored yet
     _unread: UnreadLines = attrs.Factory(UnreadLines)
+    held: HeldLines = attrs.Factory(HeldLines)  # lines that our person hasn't agreed to read
     marks: ReadMarks = attrs.field(init=False)
     pause: Pause = attrs.field(init=False)
 
@@ -189,6 +191,7 @@ class Conversation:
         self._is_greeted, self._is_introduced, self._last = False, False, None
         self._under_way, self._is_compared = 0, False
         self._unread.link_ended()
+        self.held.clear()
         self._passing_on, self._is_behind = PassingOn(), False
         self._owed.clear()
         self._untold.clear()
@@ -364,8 +367,8 @@ class Conversation:
         :raises RemoteProtocolError: it is malformed, leaves a gap, or confirms what never was.
         """
         kind, size = body[:1], LENGTH + len(body)
-        takes = self._last is None  # who leaves takes no line
-        if kind == entries.ENTRY and takes and self._receive_entry(body[1:], now):
+        takes = kind == entries.ENTRY and self._last is None  # who leaves takes no line
+        if takes and (self.held.hold(body) or self._receive_entry(body[1:], now)):
             return  # it is taken when it is read
         self._unread.take_frame(size)
         if kind == entries.HAVE:
@@ -612,8 +615,7 @@ class Conversation:
         return b"".join(parts)
 
     def _write_lines(self, parts: list[bytes], most: int, enough: int, now: float) -> None:
-        unsent, before, used = self._unsent, self._under_way, 0
-        oldest = self._ours.oldest
+        unsent, before, used, oldest = self._unsent, self._under_way, 0, self._ours.oldest
         while unsent and used < enough:
             line = unsent[0]
             if line.number >= oldest:  # else it was confirmed since the link began

@@ -94,6 +94,7 @@ class Endpoint:
     :ivar policy: whose calls need no yes.
     :ivar heartbeat: seconds between heartbeats, where no NAT wants them sooner.
     :ivar standing: of a peer, by its id.
+    :ivar serves: whether a peer may open a service of ours, and so bring up a link.
     :ivar kept: what conversations go on from, by the ids of peers without a session.
     :ivar sessions: by peer id.
     :ivar agent: the traversal of our socket.
@@ -103,6 +104,7 @@ class Endpoint:
     policy: AcceptPolicy
     heartbeat: float
     standing: Callable[[str], Standing]
+    serves: Callable[[str], bool] = lambda _peer_id: False
     kept: dict[str, ConversationState] = attrs.Factory(dict)
     sessions: dict[str, PeerSession] = attrs.Factory(dict)
     _callers: Callers = attrs.Factory(Callers)
@@ -133,11 +135,11 @@ class Endpoint:
         """Return the sessions in which something is under way."""
         return [one for one in self.sessions.values() if one.is_alive]
 
-    def call(self, peer_id: str, name: str, now: float) -> None:
-        """Call a peer, or accept its call that waits."""
+    def call(self, peer_id: str, name: str, now: float, by: By = By.PERSON) -> None:
+        """Call a peer, or accept its call that waits; for services alone, if a service wants."""
         session = self.ensure_session(peer_id, name)
         self._callers.accepted(peer_id)
-        session.call(now)
+        session.call(now, by)
 
     def accept(self, session: PeerSession, now: float) -> None:
         """Accept the offer that waits; this peer's next call rings again."""
@@ -269,7 +271,7 @@ class Endpoint:
             session = self.ensure_session(peer_id)
         if session is not None:
             session.approval.is_contact = known.is_contact
-            session.receive_document(body, self._is_welcome(peer_id), now)
+            session.receive_document(body, self._welcome(peer_id), now)
 
     def expects(self, peer_id: str) -> bool:
         """Tell whether documents of a peer come before those of strangers."""
@@ -285,7 +287,8 @@ class Endpoint:
         if session is not None and session.has_left(offer):  # our goodbye was lost
             self._send(DocumentReady(peer_id, Refusal(offer.session, "left")), now)
             return False
-        if self._is_welcome(peer_id) or (session is not None and session.approval.holds(now)):
+        is_known = session is not None and session.approval.holds(now)
+        if is_known or self._welcome(peer_id) is not By.NOBODY:
             has_room = session is not None or self.agent.has_room(known.is_contact, now)
             ring = Ring.NONE if has_room else Ring.BUSY
         elif session is not None and session.is_offered:
@@ -304,10 +307,12 @@ class Endpoint:
     def _is_waiting_stranger(self, session: PeerSession) -> bool:
         return session.is_offered and not self.standing(session.peer_id).is_contact
 
-    def _is_welcome(self, peer_id: str) -> bool:
-        if self.policy is AcceptPolicy.CONTACTS:
-            return self.standing(peer_id).is_contact
-        return self.policy is AcceptPolicy.ALL
+    def _welcome(self, peer_id: str) -> By:
+        """Return who approves of calls of a peer without being asked; NOBODY: our person is."""
+        is_contact = self.standing(peer_id).is_contact
+        if self.policy is AcceptPolicy.ALL or (self.policy is AcceptPolicy.CONTACTS and is_contact):
+            return By.POLICY
+        return By.SERVICE if self.serves(peer_id) else By.NOBODY
 
     def _send(self, document: DocumentReady, now: float) -> None:
         """Let a document out, unless a stranger isn't worth the registry's time for it."""

@@ -295,6 +295,7 @@ class LiveLink:
         """Take what is there of frames, or else the next event of the link, if there is any."""
         link = self._link
         has_any = self._streams.has_frames or self.control.remote_goodbye is not None
+        has_any = has_any or self.control.conversation.held.is_released
         if link is None or not (has_any or link.has_event):  # asked after every step
             return False
         try:
@@ -309,6 +310,8 @@ class LiveLink:
         if self._is_broken:
             return False
         before = self._work_left
+        while (body := self.control.conversation.held.next_released()) is not None:
+            self.control.conversation.receive(body, now)
         while self._work_left > 0 and (size := self._streams.take(now)):
             self._work_left -= 1 + size // FRAME_WORK
         return self._work_left < before

@@ -29,7 +29,7 @@ from p2pchat.errors import HandshakeRefused, P2PChatError, ProofFailed, RemotePr
 from p2pchat.session import call_events as calls
 from p2pchat.session import control
 from p2pchat.session import conversation_events as talk
-from p2pchat.session.approval import RETRY_PATIENCE, RETRY_TRIPS, By
+from p2pchat.session.approval import RETRY_PATIENCE, RETRY_TRIPS, By, stronger
 from p2pchat.session.call import Call, CallStage
 from p2pchat.session.call_events import DeliveryFailure
 from p2pchat.session.link import LinkEnded, LinkStalled
@@ -71,31 +71,35 @@ class PeerSession(SessionPath):
 
     # -- what the person wants
 
-    def call(self, now: float) -> None:
-        """Offer to talk, or accept the offer that waits."""
+    def call(self, now: float, by: By = By.PERSON) -> None:
+        """Offer to talk, or accept the offer that waits; for services alone, if a service wants."""
         if self.stage is Stage.OFFERED:
-            self._accept(now)
+            self._accept(now, by)
         elif self.stage is Stage.CLOSING:
-            self._calls_again = True
+            self._calls_again, self._calls_by = True, by
             if self._has_said_all:
                 self._left(now)
         elif self.stage in {Stage.ENDED, Stage.AWAITING_RETRY}:
             self._failed_links = 0
             self.log.began = now
-            self.approval.give(By.PERSON)
+            self.approval.give(by)
             self._begin_report(now)
             self._enter(Stage.CALLING)
             self._begin_call(self._context.attempts, False, now).call(now)
+        elif by is By.PERSON:
+            self._let_talk(now)
         self.settle(now)
 
     def accept(self, now: float) -> None:
         """Accept the offer that waits."""
         if self.stage is Stage.OFFERED:
-            self._accept(now)
+            self._accept(now, By.PERSON)
+        else:
+            self._let_talk(now)
         self.settle(now)
 
-    def _accept(self, now: float) -> None:
-        self.approval.give(By.PERSON)
+    def _accept(self, now: float, by: By) -> None:
+        self.approval.give(by)
         self.log.happened(events.OfferReceived, True)
         self._enter(Stage.ANSWERING)
         self._answer(self._call, now)
@@ -106,6 +110,7 @@ class PeerSession(SessionPath):
             self._call.cancel("declined")
             self.log.ended("declined")
             self._enter(Stage.ENDED)
+        self._decline_chat()
         self.settle(now)
 
     def say(self, text: str, wall: float, now: float, about: About | None = None) -> str:
@@ -116,6 +121,7 @@ class PeerSession(SessionPath):
         :raises LocalProtocolError: it is too long, or too many wait.
         """
         name = self.conversation.say(text, wall, now, about)
+        self._let_talk(now)
         self.notify()
         return name
 
@@ -142,20 +148,21 @@ class PeerSession(SessionPath):
 
     # -- what the other side wants
 
-    def receive_document(self, body: PeerDocument, auto_accept: bool, now: float) -> None:
+    def receive_document(self, body: PeerDocument, welcome: By, now: float) -> None:
         """
         Take a verified document of the peer.
 
-        :param auto_accept: whether offers of this peer need no approval.
+        :param welcome: who approves of offers of this peer without being asked.
         :raises RemoteProtocolError: it can't be used.
         """
         if isinstance(body, Offer):
-            self._offered(body, auto_accept or self.approval.holds(now), now)
+            own = self.approval.by if self.approval.holds(now) else By.NOBODY
+            self._offered(body, stronger(own, welcome), now)
         else:
             self._call.receive(body, now)
         self.settle(now)
 
-    def _offered(self, offer: Offer, accept: bool, now: float) -> None:
+    def _offered(self, offer: Offer, by: By, now: float) -> None:
         running = self._call
         if running.session == offer.session and not running.lacked_path:
             running.offered_again(offer, now)
@@ -163,20 +170,19 @@ class PeerSession(SessionPath):
         if self._ours_counts(running, offer, now):
             running.repeat(now)
             return
-        if not running.is_over:
-            accept = accept or running.is_calling
+        if not running.is_over and running.is_calling:
+            by = stronger(by, self.approval.by)
         # Whoever is talked to finds room.
         has_priority = self.approval.has_priority or self.is_conversing
-        if accept and not self._context.agent.has_room(has_priority, now):
+        if by is not By.NOBODY and not self._context.agent.has_room(has_priority, now):
             self._refuse_for_want_of_room(offer, now)
             return
         if self.stage is Stage.CLOSING:  # a new call doesn't go on with a link that was left
             calls_again = self._calls_again
             self._end("closed", now)
             if calls_again:
-                accept = True
-                self.approval.give(By.PERSON)
-        self._take_offer(offer, accept, now)
+                by = self._calls_by
+        self._take_offer(offer, by, now)
 
     def _ours_counts(self, running: Call, offer: Offer, now: float) -> bool:
         """Tell whether our own offer goes on, or has led to a path, and theirs has crossed it."""
@@ -196,8 +202,9 @@ class PeerSession(SessionPath):
             self._end("busy", now)
         self._send_document(Refusal(offer.session, "busy"))
 
-    def _take_offer(self, offer: Offer, accept: bool, now: float) -> None:
-        """Let an offer take the place of what was before it."""
+    def _take_offer(self, offer: Offer, by: By, now: float) -> None:
+        """Let an offer take the place of what was before it; NOBODY: our person is asked."""
+        accept = by is not By.NOBODY
         if self.stage is Stage.AWAITING_RETRY and not accept:  # the yes was taken back meanwhile
             self._time_is_up(now)
         before = self.stage
@@ -217,7 +224,7 @@ class PeerSession(SessionPath):
         if not self.is_conversing:
             self._enter(Stage.ANSWERING if accept else Stage.OFFERED)
         if accept:
-            self.approval.give(By.POLICY)
+            self.approval.give(by)
             self._answer(call, now)
         else:
             call.ask(now)
@@ -384,6 +391,7 @@ class PeerSession(SessionPath):
         remote_left = self.stage is Stage.CLOSING and self.link.control.remote_left
         if remote_left and not self.conversation.has_unread:
             self._left(now)
+        self._ask_for_chat()
         self.notify()
 
     def _send_document(self, body: PeerDocument) -> None:
@@ -454,17 +462,6 @@ class PeerSession(SessionPath):
             self._calls_again = False
             self._call.cancel("cancelled")
 
-    def _begin_call(self, attempts: int, patient: bool, now: float) -> Call:
-        hint = self.hint
-        is_fresh = hint is not None and hint.is_fresh(self._context.wall_of(now))
-        self.log.keep(self._call.reports())
-        self._call = self._new_call(attempts, patient, hint if is_fresh else None)
-        return self._call
-
-    def _begin_report(self, now: float) -> None:
-        self.log.begin(now)
-        self._call = self._new_call(0, False, None)
-
     def _opened(self, is_new: bool, now: float) -> None:
         if self.stage is Stage.CLOSING:
             return
@@ -512,7 +509,7 @@ class PeerSession(SessionPath):
         calls_again = self._calls_again
         self._end("left" if self.link.control.remote_left else "closed", now)
         if calls_again:
-            self.call(now)
+            self.call(now, self._calls_by)
 
     # -- path and link
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import attrs
 
-from p2pchat.session.session_state import SessionState
+from p2pchat.session.call import Call
+from p2pchat.session.chat_consent import ChatConsent
 from p2pchat.session.stages import PathLearned, Stage
 from p2pchat.traversal.pairs import Path
 
@@ -17,10 +18,21 @@ STALL_INTERVAL = 2.0  # seconds from one check of the path for a stalled link to
 
 
 @attrs.define(eq=False)
-class SessionPath(SessionState):
+class SessionPath(ChatConsent):
     """The state of everything with one peer, and its path."""
 
     _stalled_at: float = -STALL_INTERVAL
+
+    def _begin_call(self, attempts: int, patient: bool, now: float) -> Call:
+        hint = self.hint
+        is_fresh = hint is not None and hint.is_fresh(self._context.wall_of(now))
+        self.log.keep(self._call.reports())
+        self._call = self._new_call(attempts, patient, hint if is_fresh else None)
+        return self._call
+
+    def _begin_report(self, now: float) -> None:
+        self.log.begin(now)
+        self._call = self._new_call(0, False, None)
 
     def _use(self, path: Path, now: float) -> None:
         """Send over this path from now on, and say so."""

@@ -80,7 +80,8 @@ class SessionState:
     _loss: PathLoss = attrs.field(init=False)
     _failure: tuple[str, str, str] | None = None  # in WAITING: reason, explanation, summary
     _left_link: str = ""  # name of the one on which our person left last
-    _calls_again: bool = False  # in CLOSING: the person calls before the goodbye has arrived
+    _calls_again: bool = False  # in CLOSING: somebody calls before the goodbye has arrived
+    _calls_by: By = By.PERSON  # who
     _has_said_all: bool = False  # in CLOSING: DISCONNECT alone is to arrive yet
     _crossing_until: float = 0.0  # an offer of theirs that comes before may have crossed ours
     _failed_links: int = 0  # of this call
