@@ -18,6 +18,7 @@ LAYERS = (
     {"demo", "__main__"},
     {"tap"},
     {"ui"},
+    {"forwarding"},
     {"registry", "peer"},
     {"natcheck"},
     {"session"},

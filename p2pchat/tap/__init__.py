@@ -12,7 +12,10 @@ The programs: command lines and services, for ``twistd`` and for the command ``p
       ├── p2ppeer_services  the node with its front ends; --nat-type
       ├── event_log         a node's events as log lines
       ├── message_command   --on-message: when its command runs, and for how long
-      └── child_process     the start of such a command, and its end
+      ├── child_process     the start of such a command, and its end
+      └── stdio_service     the base of services that own stdio
+    p2ppipe         forwards between endpoints: its options
+      └── p2ppipe_service   what is told of them
     p2psignal       its options
       ├── p2psignal_services  its ports
       └── tls_endpoint        TLS with certificates that may be replaced

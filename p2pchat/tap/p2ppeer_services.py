@@ -15,12 +15,10 @@ from functools import partial
 from typing import Any
 
 import attrs
-from twisted.application.service import Service
 from twisted.internet.defer import Deferred, gatherResults, inlineCallbacks, maybeDeferred, succeed
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IDelayedCall
-from twisted.logger import ILogObserver, Logger
-from twisted.python.components import Componentized
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from p2pchat import events
@@ -34,7 +32,8 @@ from p2pchat.peer.resolver import Resolver
 from p2pchat.runtime import Runtime, cancel
 from p2pchat.tap.event_log import EventLog
 from p2pchat.tap.message_command import MessageCommand
-from p2pchat.tap.process import STDIN, STDOUT, Process
+from p2pchat.tap.process import STDIN, STDOUT
+from p2pchat.tap.stdio_service import StdioService
 from p2pchat.ui import json_form
 from p2pchat.ui.commands import Command, Verb
 from p2pchat.ui.console import PlainConsole, TerminalConsole
@@ -50,47 +49,6 @@ STOP_DEADLINE = 5.0  # seconds for goodbyes; the registry may be away
 SAY_LEAVING = 0.5  # seconds of goodbyes after which the person is told what is waited for
 
 _log = Logger()
-
-
-@attrs.define(eq=False, slots=False, kw_only=True)
-class StdioService(Service):
-    """
-    A service that owns stdio: its log goes elsewhere, and its failure ends the program.
-
-    :ivar observer: where log lines go; ``None``: wherever twistd sends them.
-    """
-
-    runtime: Runtime
-    process: Process
-    observer: ILogObserver | None = None
-    _ending: bool = attrs.field(default=False, init=False)
-
-    def setServiceParent(self, parent: Any) -> None:
-        """Join an application, which takes its log observer from us before it logs anything."""
-        if self.observer is not None and isinstance(parent, Componentized):
-            parent.setComponent(ILogObserver, self.observer)
-        super().setServiceParent(parent)
-
-    def startService(self) -> None:
-        """Begin as soon as the reactor runs, so that ending is possible."""
-        super().startService()
-        self.runtime.reactor.callWhenRunning(self.begin)
-
-    def begin(self) -> object:
-        """Do what the service is there for."""
-        raise NotImplementedError
-
-    def leave(self) -> None:
-        """End the program; again is harmless."""
-        if not self._ending:
-            self._ending = True
-            self.runtime.reactor.stop()
-
-    def fail(self, sentence: str) -> None:
-        """End the program with status 1."""
-        self.process.stderr.write(f"{self.process.program}: {sentence}\n")
-        self.process.set_exit_status(1)
-        self.leave()
 
 
 @attrs.define(eq=False, slots=False, kw_only=True)

@@ -18,4 +18,11 @@ p2ppeer = ServiceMaker(
     "p2ppeer",
 )
 
+p2ppipe = ServiceMaker(
+    "p2pchat pipe",
+    "p2pchat.tap.p2ppipe",
+    "Passes on what comes in at one endpoint to another, p2p: among them.",
+    "p2ppipe",
+)
+
 tlsfiles = TLSParser()

@@ -1,0 +1,11 @@
+"""
+Forwards: what comes in at one endpoint goes on to another, both ways.
+
+Owns no endpoint and no peer: any two of Twisted's will do, ``p2p:`` among them.
+
+::
+
+    bridge            two connections whose bytes go to each other
+    forward           a port, each of whose connections gets a bridge
+    endpoint_strings  endpoints from strings, on loopback where nothing else is said
+"""
