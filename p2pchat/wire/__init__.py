@@ -27,6 +27,8 @@ Formats: bytes and JSON to frozen values and back.
     demultiplexing   STUN or QUIC, by a datagram's first bytes
     stun             STUN messages (RFC 8489)
     channel_data     ChannelData of TURN, and its framing on streams
+    transfers        messages of transfers of files
+    file_names       names of files that others send
     service_names    names of services that a peer may ask for
     usernames        names that a peer may have, and look-alikes
     visible          text of others, safe for a terminal

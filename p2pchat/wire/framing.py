@@ -43,6 +43,11 @@ def encode_frames(bodies: Sequence[bytes]) -> bytes:
     return b"".join([encode_frame(body) for body in bodies])
 
 
+def encode_long_frame(head: bytes, rest: bytes) -> bytes:
+    """Put the length before a body in two parts, where its reader takes longer ones, too."""
+    return b"".join((_LENGTH.pack(len(head) + len(rest)), head, rest))
+
+
 class FrameReader:
     """A reader of whole frames from the bytes of a stream."""
 
