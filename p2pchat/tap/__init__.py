@@ -4,10 +4,12 @@ The programs: command lines and services, for ``twistd`` and for the command ``p
 ::
 
     program         p2pchat, before anything heavy is imported
+      └── command     commands for people, such as p2pchat pipe
     runner          our programs without twistd's command line
     command_line    the base of all command lines
     p2ppeer         its options, and where its log goes
-      ├── places            paths, and directories of profiles
+      ├── places            paths on command lines
+      ├── profiles          state directories by name
       ├── passphrases       the passphrase of the identity, from a file or typed
       ├── p2ppeer_services  the node with its front ends; --nat-type
       ├── event_log         a node's events as log lines

@@ -1,23 +1,17 @@
 """
-Paths of the command line, and the directories of profiles.
-
-A profile is a state directory that has a name; all of them stand beside each other where the
-system wants the state of programs, on Linux ``$XDG_STATE_HOME/p2pchat``, which usually is
-``~/.local/state/p2pchat``.
+Paths of the command line, and the directories of profiles, for options of Twisted's.
 """
 
 from __future__ import annotations
 
 import os
-import re
-from pathlib import Path
 
-from platformdirs import user_state_path
 from twisted.python import usage
 
-DEFAULT_PROFILE = "default"
-# A name and never a path: no slash, and nothing that begins with a dot or reads as an option.
-_PROFILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+from p2pchat.errors import ConfigurationError
+from p2pchat.tap.profiles import DEFAULT_PROFILE, directory_of
+
+__all__ = ["DEFAULT_PROFILE", "expanded", "profile_directory"]
 
 
 def profile_directory(name: str) -> str:
@@ -26,21 +20,10 @@ def profile_directory(name: str) -> str:
 
     :raises usage.UsageError: that is no name, or there is no home directory.
     """
-    if not _PROFILE.fullmatch(name):
-        raise usage.UsageError(
-            f"--profile: {name!r} is no name of 1 to 64 letters, digits, dots, - and _, the first "
-            "a letter or digit; for a path there is --state"
-        )
     try:
-        directory = user_state_path("p2pchat", appauthor=False) / name
-    except RuntimeError:
-        directory = Path(name)
-    if not directory.is_absolute():
-        raise usage.UsageError(
-            "there is no home directory to keep things in: set HOME, name a directory with "
-            "--state, or keep nothing with --ephemeral"
-        )
-    return str(directory)
+        return directory_of(name)
+    except ConfigurationError as error:
+        raise usage.UsageError(str(error)) from None
 
 
 def expanded(option: str, path: str) -> str:
