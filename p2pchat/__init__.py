@@ -5,6 +5,7 @@ The layers of the package, imports pointing down this list only::
 
     __main__, demo   the program, and a conversation on one machine
     tap              command lines and services, for ``twistd`` too
+    resident         a node that several programs use, by its socket
     ui               front ends on stdio: console and JSON lines
     forwarding       what comes in at one endpoint goes on to another
     registry, peer   the server; the client: sockets, signaling, node

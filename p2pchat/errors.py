@@ -40,6 +40,10 @@ class ConfigurationError(P2PChatError):
     """An option or a file of the configuration can't be used."""
 
 
+class DirectoryInUse(ConfigurationError):
+    """A state directory is in use by another program."""
+
+
 class PassphraseNeeded(ConfigurationError):
     """The private key is encrypted."""
 

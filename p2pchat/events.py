@@ -336,6 +336,7 @@ class Starting(NodeEvent, event="starting"):
     :ivar remembered: what is kept there for the first time or anew: of ``identity``, ``username``,
         ``server`` and ``servers``.
     :ivar further: URLs of the other registries.
+    :ivar attached_to: the process of the node, where it isn't this program's own.
     """
 
     peer_id: str
@@ -345,6 +346,7 @@ class Starting(NodeEvent, event="starting"):
     state: str = ""
     remembered: tuple[str, ...] = ()
     further: tuple[str, ...] = ()
+    attached_to: int = attrs.field(default=0, metadata=SPARSE)
 
 
 @attrs.frozen

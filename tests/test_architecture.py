@@ -17,6 +17,7 @@ from tests.sources import RuleCase, Source, length, public, source_at, sources
 LAYERS = (
     {"demo", "__main__"},
     {"tap"},
+    {"resident"},
     {"ui"},
     {"forwarding"},
     {"registry", "peer"},

@@ -70,7 +70,7 @@ from p2pchat.session.connection_report import (
     Reason,
 )
 from p2pchat.session.retry_after import JITTER
-from p2pchat.tap import p2ppeer, p2psignal
+from p2pchat.tap import node_options, p2ppeer, p2psignal
 from p2pchat.traversal import (
     agent,
     checks,
@@ -119,8 +119,8 @@ from tests.ui.fake_node import EVENTS, RESULTS
 
 
 def option_rows() -> list[list[str | None]]:
-    """Return name, letter and more of each option of both commands."""
-    commands = (p2psignal.Options, p2ppeer.Options)
+    """Return name, letter and more of each option of the commands."""
+    commands = (p2psignal.Options, p2ppeer.Options, node_options.NodeOptions)
     rows = [
         row
         for command in commands

@@ -10,6 +10,7 @@ Every seam of p2pchat: zope interfaces, and a protocol for the machines.
     registry   what a registry keeps
     streams    what they ride on
     services   what programs open to peers, and reach at peers
+    resident   what attached programs want of a node
     processes  other programs that run for us
 """
 
@@ -17,12 +18,14 @@ from p2pchat.interfaces.machine import IMachine
 from p2pchat.interfaces.node import IIndications, IInvitations, INode
 from p2pchat.interfaces.processes import IChildProcess, IProcessStarter
 from p2pchat.interfaces.registry import IMailboxStore, IRegistryStore
+from p2pchat.interfaces.resident import IAttachedPart
 from p2pchat.interfaces.services import IServices
 from p2pchat.interfaces.signaling import IMailbox, INameplates, ISignaling
 from p2pchat.interfaces.storage import IHistory, IMessageStore, ISecretStore
 from p2pchat.interfaces.streams import IPeerStreams
 
 __all__ = [
+    "IAttachedPart",
     "IChildProcess",
     "IHistory",
     "IIndications",

@@ -6,6 +6,7 @@ because it needs the network, a registry or the person.
 
 Node
     ``node``                   everything together, as user interfaces see it
+    ``opened_node``            a node made of what is kept in a directory
     ``settings``               options of a node, and what it lists
     ``event_queue``            their way to the front ends
     ``journal``                what is said, on its way into the store

@@ -24,7 +24,7 @@ from pathlib import Path
 
 import attrs
 
-from p2pchat.errors import ConfigurationError
+from p2pchat.errors import ConfigurationError, DirectoryInUse
 from p2pchat.peer.files import check_private, sync_directory
 
 IDENTITY_FILE = "identity.pem"
@@ -51,6 +51,7 @@ class StateDirectory:
         """
         Make the directory where there is none, check who may write there, and lock it.
 
+        :raises DirectoryInUse: another program has it.
         :raises ConfigurationError: it can't be used; says why and what helps.
         """
         with explained(Path(path)):
@@ -134,7 +135,7 @@ def _lock(directory: Path, handle: int) -> None:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         if error.errno in _TAKEN:
-            raise ConfigurationError(_taken(directory, handle)) from None
+            raise DirectoryInUse(_taken(directory, handle)) from None
         raise ConfigurationError(
             f"state directory {directory} can't be locked ({error.strerror}); some network file "
             "systems know no locks: take a directory on a disk of this machine"

@@ -7,7 +7,10 @@ The programs: command lines and services, for ``twistd`` and for the command ``p
       └── command     commands for people, such as p2pchat pipe
     runner          our programs without twistd's command line
     command_line    the base of all command lines
-    p2ppeer         its options, and where its log goes
+    p2pnode         a node without a console
+    p2ppeer         its options, beside those of every node
+      ├── node_options      those, and where the log goes
+      ├── opened_peer       the service of a node that has its directory
       ├── places            paths on command lines
       ├── profiles          state directories by name
       ├── passphrases       the passphrase of the identity, from a file or typed

@@ -29,6 +29,10 @@ from p2pchat.natcheck.discovery import Behaviour, first_answering, read_behaviou
 from p2pchat.natcheck.report import NatCheck
 from p2pchat.peer.registry_signaling import find_stun
 from p2pchat.peer.resolver import Resolver
+from p2pchat.peer.state_directory import StateDirectory
+from p2pchat.resident.server import ResidentServer
+from p2pchat.resident.serving import server_of
+from p2pchat.resident.unattended import Unattended
 from p2pchat.runtime import Runtime, cancel
 from p2pchat.tap.event_log import EventLog
 from p2pchat.tap.message_command import MessageCommand
@@ -56,10 +60,13 @@ class PeerService(StdioService):
     """
     A node and its front ends; it ends with the last of them.
 
-    :ivar front_ends: on stdio, console or JSON lines.
+    Serves its socket for other programs where there is a state directory.
+
+    :ivar front_ends: on stdio, console or JSON lines; without any it ends by a signal.
     :ivar make_node: makes the node.
     :ivar attach: connects a front end to the descriptors.
     :ivar starting: what is told before the registry has answered.
+    :ivar directory: the state directory, locked; ``None``: nothing is kept.
     :ivar terminal: where a line is edited; ``None`` elsewhere.
     :ivar call: whom to call once registered; "" for nobody.
     :ivar join: the invitation to use then, or "".
@@ -70,11 +77,14 @@ class PeerService(StdioService):
     make_node: Callable[[], INode]
     attach: Callable[[FrontEnd], object]
     starting: events.Starting
+    directory: StateDirectory | None = None
     terminal: Terminal | None = None
     call: str = ""
     join: str = attrs.field(default="", repr=False)
     on_message: MessageCommand | None = None
     _node: INode | None = attrs.field(default=None, init=False)
+    _server: ResidentServer | None = attrs.field(default=None, init=False)
+    _is_closed: bool = attrs.field(default=False, init=False)  # the node, and its files
     _note: IDelayedCall | None = attrs.field(default=None, init=False)  # that goodbyes take long
 
     def begin(self) -> None:
@@ -97,8 +107,21 @@ class PeerService(StdioService):
         self._node = node
         event_log(self.starting)
         self._show(self.starting)
+        if self.directory is not None:
+            self._serve(node, str(self.directory.path))
         maybeDeferred(node.start).addErrback(self._fail_to_start)
         self.process.started()
+
+    def _serve(self, node: INode, directory: str) -> None:
+        """Let other programs attach; that there is no place for a socket is told."""
+        server = self._server = server_of(self.runtime, node, self.starting)
+        if not self.front_ends:
+            node.listen(Unattended(node, lambda: server.is_attended))
+        try:
+            server.start(directory, os.environ)
+        except ConfigurationError as error:
+            _log.warn("{error}", error=error)
+            self._show(events.Trouble(str(error)))
 
     def _show(self, value: events.NodeEvent) -> None:
         for one in self.front_ends:
@@ -134,6 +157,7 @@ class PeerService(StdioService):
         stopped: Deferred[Any] = gatherResults([said, ended], consumeErrors=True)
         stopped.addTimeout(STOP_DEADLINE, self.runtime.clock, lambda _result, _deadline: None)
         stopped.addErrback(lambda failure: _log.failure("while leaving", failure))
+        stopped.addCallback(lambda _: self._hand_over())
         return stopped.addCallback(lambda _: self._close())
 
     def _say_goodbye(self, node: INode) -> Deferred[Any]:
@@ -141,7 +165,16 @@ class PeerService(StdioService):
             one.requests.end()  # a signal ends us without anybody's leaving
         leaving = events.Leaving(STOP_DEADLINE)
         self._note = self.runtime.clock.callLater(SAY_LEAVING, self._show, leaving)
-        return maybeDeferred(node.stop)
+        return maybeDeferred(node.stop).addCallback(lambda _: self._closed())
+
+    def _closed(self) -> None:
+        self._is_closed = True
+
+    def _hand_over(self) -> Any:
+        """Let the directory go, then those who are attached: one of them takes over."""
+        if self.directory is not None and self._is_closed:
+            self.directory.close()
+        return None if self._server is None else self._server.stop()
 
     def _close(self) -> Deferred[Any]:
         cancel(self._note)

@@ -200,17 +200,17 @@ def passphrase_source(options: CommandLine, ask: Callable[[str], str]) -> Passph
     :raises usage.UsageError: they don't go together.
     :raises ConfigurationError: a file can't be used.
     """
-    given = [name for name in (SET, REMOVE, NEW_FILE, FILE) if options[name]]
+    given = [name for name in (SET, REMOVE, NEW_FILE, FILE) if options.get(name)]
     if given and options["state"] is None:
         raise usage.UsageError(f"--{given[0]} needs --state or --profile: no identity is kept")
     if given[:1] == [NEW_FILE]:
         raise usage.UsageError(f"--{NEW_FILE} needs --{SET}")
     if given[:1] in ([SET], [REMOVE]):
         for other in (REMOVE, NEW_FILE, "nat-type", "json", "join", "join-file", "connect"):
-            if options[other] and other != given[0] and (given[0], other) != (SET, NEW_FILE):
+            if options.get(other) and other != given[0] and (given[0], other) != (SET, NEW_FILE):
                 raise usage.UsageError(f"--{given[0]} and --{other} exclude each other")
     files = [
-        read_passphrase(expanded(name, options[name])) if options[name] is not None else b""
+        read_passphrase(expanded(name, options[name])) if options.get(name) is not None else b""
         for name in (FILE, NEW_FILE)
     ]
     terminal = sys.stderr if sys.stdin is not None and sys.stdin.isatty() else None

@@ -180,6 +180,9 @@ class Wording:
     # The registry.
 
     def _say_starting(self, event: events.Starting) -> Entries:
+        if event.attached_to:
+            yield _note(f"Attached to your node, process {event.attached_to}.")
+            return
         other = (
             "; --server URL or an invitation names another"
             if event.server == DEFAULT_SERVER

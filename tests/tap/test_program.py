@@ -19,7 +19,7 @@ from p2pchat import __version__
 from p2pchat.identity.keys import to_pem
 from p2pchat.peer.files import replace_file
 from p2pchat.peer.state_directory import IDENTITY_FILE
-from p2pchat.tap.p2ppeer import LOG_FILE
+from p2pchat.tap.node_options import LOG_FILE
 
 PATIENCE = 30  # seconds that a busy machine may need to import everything
 NO_REGISTRY = ("--server", "http://127.0.0.1:1")

@@ -18,6 +18,13 @@ p2ppeer = ServiceMaker(
     "p2ppeer",
 )
 
+p2pnode = ServiceMaker(
+    "p2pchat node",
+    "p2pchat.tap.p2pnode",
+    "Is a p2pchat peer without a console, to which other programs attach.",
+    "p2pnode",
+)
+
 p2ppipe = ServiceMaker(
     "p2pchat pipe",
     "p2pchat.tap.p2ppipe",

@@ -1,0 +1,1 @@
+"""Tests of :mod:`p2pchat.resident`."""
