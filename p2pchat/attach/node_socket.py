@@ -114,7 +114,7 @@ class NodeSocket:
         return self._connection.fileno()
 
     def close(self) -> None:
-        """Let the node go, and with it all that we serve; open streams stay with their sockets."""
+        """Let the node go, and with it all that we serve, and our streams."""
         self._connection.close()
         while self._descriptors:
             os.close(self._descriptors.popleft())

@@ -9,5 +9,6 @@ A resident node: one node, which several programs of one person use.
     program           one attached program: its first line, its requests, its bound
     bounded_output    what a program hasn't read yet
     passing           descriptors on their way to a program
+    passed_streams    streams of attached programs, and services that they serve
     front_ends        console and JSON lines of attached programs
 """
