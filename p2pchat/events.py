@@ -464,6 +464,62 @@ class VerificationWords(PeerEvent, event="verify"):
 
 
 @attrs.frozen
+class ServiceOffered(NodeEvent, event="offered"):
+    """
+    A service of ours is there from now on, for those who have a grant, and for ``allow``.
+
+    ``allow`` has names of contacts, ids, ``contacts`` or ``anyone``.
+    """
+
+    service: str
+    allow: tuple[str, ...]
+
+
+@attrs.frozen
+class GrantChanged(PeerEvent, event="grant"):
+    """
+    A key may open a service from now on, or no more.
+
+    ``change`` is ``granted``, ``revoked`` or ``expired``; ``seconds`` for how long, ``None``: until
+    it is revoked.  ``name`` is that of a contact, or "".
+    """
+
+    service: str
+    change: str
+    seconds: float | None = None
+
+
+@attrs.frozen
+class ServiceOpened(PeerEvent, event="service_opened"):
+    """
+    A stream of a service is open: of ours, or where ``ours`` is set, one of theirs that we opened.
+
+    ``path`` is ``direct``, ``relay`` or "".  ``name`` is that of a contact, or "".  ``quiet`` is
+    set where the person needn't be disturbed: the same peer opened the same a moment ago.
+    """
+
+    service: str
+    ours: bool
+    path: str
+    quiet: bool = False
+
+
+@attrs.frozen
+class ServiceClosed(PeerEvent, event="service_closed"):
+    """
+    Such a stream has ended; ``received`` and ``sent`` are bytes, ``seconds`` how long it was open.
+    """
+
+    service: str
+    ours: bool
+    path: str
+    received: int
+    sent: int
+    seconds: float
+    quiet: bool = False
+
+
+@attrs.frozen
 class InvitationEnded(NodeEvent, event="invitation_ended"):
     """
     An invitation of ours ended, and nobody was met by it.

@@ -9,6 +9,7 @@ from __future__ import annotations
 from p2pchat import errors
 from p2pchat.errors import P2PChatError
 
+REFUSED = "refused"  # where there is no other word
 ENDED = "node-ended"  # of streams whose node has gone
 _KINDS: dict[str, type[P2PChatError]] = {
     "no-such-contact": errors.NoSuchContact,
@@ -23,9 +24,9 @@ _KINDS: dict[str, type[P2PChatError]] = {
 
 
 def word_of(error: BaseException) -> str:
-    """Return the word for an error: of the nearest kind that has one, else ``refused``."""
+    """Return the word for an error: of the nearest kind that has one, else REFUSED."""
     found = [word for word, kind in _KINDS.items() if isinstance(error, kind)]
-    return found[0] if found else "refused"
+    return found[0] if found else REFUSED
 
 
 def sentence_of(error: BaseException) -> str:

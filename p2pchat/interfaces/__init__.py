@@ -19,7 +19,7 @@ from p2pchat.interfaces.node import IIndications, IInvitations, INode
 from p2pchat.interfaces.processes import IChildProcess, IProcessStarter
 from p2pchat.interfaces.registry import IMailboxStore, IRegistryStore
 from p2pchat.interfaces.resident import IAttachedPart
-from p2pchat.interfaces.services import IServices
+from p2pchat.interfaces.services import INodeServices, IServices
 from p2pchat.interfaces.signaling import IMailbox, INameplates, ISignaling
 from p2pchat.interfaces.storage import IHistory, IMessageStore, ISecretStore
 from p2pchat.interfaces.streams import IPeerStreams
@@ -36,6 +36,7 @@ __all__ = [
     "IMessageStore",
     "INameplates",
     "INode",
+    "INodeServices",
     "IPeerStreams",
     "IProcessStarter",
     "IRegistryStore",

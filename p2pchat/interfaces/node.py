@@ -11,6 +11,7 @@ from zope.interface import Attribute, Interface
 
 if TYPE_CHECKING:  # the values that pass a seam belong to the layers on its sides
     from p2pchat.events import NatRead, NodeEvent
+    from p2pchat.interfaces.services import INodeServices
     from p2pchat.interfaces.storage import IHistory
     from p2pchat.peer.settings import (
         ContactInfo,
@@ -33,6 +34,7 @@ class INode(Interface):
     invitations: IInvitations = Attribute("What two people meet by.")
     history: IHistory = Attribute("What was said.")
     indications: IIndications = Attribute("What contacts are let know beside that.")
+    services: INodeServices = Attribute("What programs offer to peers, and reach at peers.")
 
     def listen(listener: Callable[[NodeEvent], None]) -> IPushProducer:
         """

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from typing import TYPE_CHECKING
 
-from twisted.internet.interfaces import IStreamClientEndpoint, IStreamServerEndpoint
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import (
+    IProtocolFactory,
+    IStreamClientEndpoint,
+    IStreamServerEndpoint,
+)
 from twisted.web.iweb import IAgent
 from zope.interface import Interface
+
+if TYPE_CHECKING:  # the values that pass a seam belong to the layers on its sides
+    from p2pchat.peer.service_infos import GrantInfo, OfferedInfo, OpenStreamInfo
 
 
 class IServices(Interface):
@@ -48,4 +57,43 @@ class IServices(Interface):
         Return an agent of HTTP for URLs such as ``p2p://bob/``, the service ``web`` of a peer.
 
         ``p2p://SERVICE.PEER/`` is another service; ``http://`` means the same.
+        """
+
+
+class INodeServices(IServices):
+    """The services of a node, as its person and its other parts see them."""
+
+    def grant(service: str, who: str, lifetime: float | None = None) -> GrantInfo:
+        """
+        Let a key open a service, from now on.
+
+        :param who: a contact's name, or a whole id.
+        :param lifetime: seconds; ``None``: until it is revoked.
+        :raises WhoError, ServiceNameRefused: it can't be done.
+        """
+
+    def revoke(service: str, who: str) -> GrantInfo:
+        """
+        Take a grant back, and end what was opened by it.
+
+        :raises WhoError, ServiceNameRefused: there is none.
+        """
+
+    def grants() -> list[GrantInfo]:
+        """Return the grants that are good, by service."""
+
+    def offered() -> list[OfferedInfo]:
+        """Return the services of ours that are offered now, by name."""
+
+    def services_of(who: str) -> Deferred[list[str]]:
+        """Return a Deferred of the names of what a peer lets us open; calls it where needed."""
+
+    def streams() -> list[OpenStreamInfo]:
+        """Return what is open, both ways."""
+
+    def serve_own(service: str, factory: IProtocolFactory, may: Callable[[str], bool]) -> None:
+        """
+        Offer one of this program's own services, for as long as it runs.
+
+        :param may: tells of a peer id whether that may open it.
         """

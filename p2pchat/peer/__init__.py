@@ -41,7 +41,15 @@ Node
 Services
     ``grants``                 which key may open which service
     ``grant_clock``            the clock that grants run out by
+    ``services``               what programs offer to peers, and reach at peers
+    ``service_endpoints``      the endpoints of Twisted for that
+    ``service_links``          links that are brought up for it
     ``service_access``         who may open what, and when that ends
+    ``service_infos``          lists of all that, for people
+    ``catalogue``              what a peer may open, as it asks
+    ``web_agent``              HTTP to services
+    ``new_services``           the services of a node, made of its parts
+    ``no_streams``             streams of a node that has none
     ``peer_address``           the address of a service, as Twisted has addresses
     ``stream_lost``            the loss of a stream with its link
 

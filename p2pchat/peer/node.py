@@ -29,7 +29,6 @@ from p2pchat.errors import ConfigurationError, LocalProtocolError, WhoError
 from p2pchat.identity.signed_documents import Acceptance
 from p2pchat.interfaces import IHistory, IMessageStore, INode, ISignaling
 from p2pchat.natcheck.reading import read_nat
-from p2pchat.peer.contacts import Contacts
 from p2pchat.peer.endpoint_adapter import EndpointAdapter
 from p2pchat.peer.ephemeral_store import EphemeralStore, NoHistory
 from p2pchat.peer.event_queue import EventQueue
@@ -41,6 +40,8 @@ from p2pchat.peer.keeping import Keeping
 from p2pchat.peer.mail import NodeMail
 from p2pchat.peer.meetings import Meetings
 from p2pchat.peer.new_endpoint import new_endpoint
+from p2pchat.peer.new_services import new_services
+from p2pchat.peer.no_streams import NoStreams
 from p2pchat.peer.outbox import TICK, Outbox
 from p2pchat.peer.people import People
 from p2pchat.peer.presence import PAUSE, ContactPresence
@@ -64,7 +65,7 @@ from p2pchat.peer.signaling import (
     SignalingLost,
     Undeliverable,
 )
-from p2pchat.peer.whereabouts import Whereabouts
+from p2pchat.peer.whereabouts import Whereabouts, registries_of
 from p2pchat.peer.word_list import word_list
 from p2pchat.runtime import Runtime
 from p2pchat.session.connection_report import ConnectionReport, Ending
@@ -126,7 +127,7 @@ class Node:
         self.username = settings.username
         self._runtime = runtime
         self._events = EventQueue(self._taken)
-        named_by = partial(_named_by, profile.contacts, settings.relay_only)
+        named_by = partial(registries_of, profile.contacts, settings.relay_only)
         self._signaling = SignalingGroup(
             list(signaling), runtime.clock, another, named_by, self.peer_id
         )
@@ -150,6 +151,8 @@ class Node:
         self._adapter = EndpointAdapter(
             runtime, self._endpoint, self._react, self._translation_changed
         )
+        parts = runtime, profile, self._signaling, self._adapter
+        self.services = new_services(*parts, streams=NoStreams(), tell=self._announce)
         self._make_parts(profile)
         self.invitations = Invitations(self._invitation_context(profile))
         self._kept_invitations = profile.invitations
@@ -236,6 +239,7 @@ class Node:
             begin(self._mail.look, TICK)
             begin(self._retention.enforce, RETENTION_INTERVAL)
         self._keeping.start()
+        self.services.access.start()
         self.invitations.restore(self._kept_invitations)
         self._signaling.start(
             SignalingContext(
@@ -265,6 +269,7 @@ class Node:
     @inlineCallbacks
     def _stop(self) -> Any:
         self._failed_calls.stop()
+        self.services.access.stop()
         self.invitations.stop()
         self._rhythms.stop()
         self._presence.save()
@@ -345,7 +350,8 @@ class Node:
         self._tell_at_last(event)
 
     def _tell_at_last(self, event: events.SessionEvent) -> None:
-        if not self._outbox.takes(event):
+        is_service = self.services.links.takes(event)
+        if not (self._outbox.takes(event) or is_service):
             self._announce(event)
 
     def _tell_failed(self, event: events.CallFailed) -> None:
@@ -358,6 +364,7 @@ class Node:
     def _announce(self, event: events.NodeEvent) -> None:
         self._events.put(self._people.describe(event))
         if isinstance(event, events.ContactChanged):
+            self.services.contact_changed(event)
             self._mail.happened(event)
 
     def _taken(self, lines: list[events.Incoming]) -> None:
@@ -635,13 +642,6 @@ class Node:
         if self._signaling.refresh():
             with self._adapter.driver as now:
                 self._endpoint.refresh(now)
-
-
-def _named_by(contacts: Contacts, relay_only: bool, peer_id: str) -> tuple[str, ...]:
-    """Return where a contact is found; one might name a registry just to learn our address."""
-    person = contacts[peer_id]
-    is_hidden = relay_only or person.is_relayed or person.is_blocked
-    return () if is_hidden else person.registries
 
 
 def _leave_disk(_failure: object, seconds: float) -> None:

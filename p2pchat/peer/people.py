@@ -175,7 +175,8 @@ class People:
     def conversations(self) -> list[ConversationInfo]:
         """Return what is under way, and for whom lines wait, for a list on a screen."""
         alive = self._endpoint.alive()
-        found = [self._info(session) for session in alive if session.stage is not Stage.CLOSING]
+        shown = (one for one in alive if one.is_offered or not one.is_for_services)
+        found = [self._info(one) for one in shown if one.stage is not Stage.CLOSING]
         return found + self._away() if self._endpoint.context.is_lasting else found
 
     def _away(self) -> list[ConversationInfo]:

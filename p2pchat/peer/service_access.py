@@ -17,11 +17,13 @@ from collections.abc import Callable, Collection
 import attrs
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-from p2pchat.errors import NoSuchContact
+from p2pchat.errors import NoSuchContact, RemoteProtocolError, WhoError
+from p2pchat.identity.keys import check_peer_id
 from p2pchat.peer.contacts import Contacts
 from p2pchat.peer.grant_clock import GrantClock
 from p2pchat.peer.grants import Grants, ServiceGrant
 from p2pchat.peer.lookup import Acquaintances
+from p2pchat.peer.pasted import whole_id
 from p2pchat.runtime import cancel
 
 CONTACTS = "contacts"  # words of ``allow``
@@ -37,6 +39,7 @@ class ServiceAccess:
     The access to one node's services.
 
     :ivar enforce: called when somebody may do less than before.
+    :ivar expired: called with each grant that has run out.
     """
 
     own_id: str
@@ -45,8 +48,10 @@ class ServiceAccess:
     _time: GrantClock
     _clock: IReactorTime
     enforce: Callable[[], object] = lambda: None
+    expired: Callable[[ServiceGrant], object] = lambda _grant: None
     _allows: dict[str, Allows] = attrs.Factory(dict)  # by service, as it was offered last
     _offered: set[str] = attrs.Factory(set)
+    _own: dict[str, Allows] = attrs.Factory(dict)  # this program's own services
     _timer: IDelayedCall | None = None
 
     def now(self) -> float:
@@ -68,6 +73,16 @@ class ServiceAccess:
         if peer_id == self.own_id:
             raise NoSuchContact("that is your own id; a service is reached from another one's node")
         return peer_id
+
+    def is_peer(self, who: str) -> bool:
+        """Tell whether somebody is meant, by a contact's name or a whole id and nothing else."""
+        if whole_id(who) is not None:
+            return _is_id(who)
+        try:
+            self.find(who)
+        except WhoError as error:
+            return not isinstance(error, NoSuchContact)
+        return True
 
     def allows(self, words: Collection[str]) -> Allows:
         """
@@ -96,19 +111,24 @@ class ServiceAccess:
         self._offered.add(service)
         self._allows[service] = allows
 
+    def offer_own(self, service: str, allows: Allows) -> None:
+        """Let one of this program's own services be opened; nobody grants these."""
+        self._own[service] = allows
+
     def withdraw(self, service: str) -> None:
         """Let a service be opened by nobody any more; what is open goes on."""
         self._offered.discard(service)
 
     def may_open(self, peer_id: str, service: str) -> bool:
         """Tell whether a peer may open a service."""
-        may, is_offered = self.may_keep(peer_id, service), service in self._offered
+        is_offered = service in self._offered or service in self._own
+        may = self.may_keep(peer_id, service)
         return may and is_offered
 
     def may_keep(self, peer_id: str, service: str) -> bool:
         """Tell whether what a peer has opened may go on."""
         is_granted = self.grants.holds(peer_id, service, self.now())
-        is_allowed = self._allows.get(service, _nobody)(peer_id)
+        is_allowed = (self._own.get(service) or self._allows.get(service, _nobody))(peer_id)
         return (is_granted or is_allowed) and not self.contacts[peer_id].is_blocked
 
     def may_call(self, peer_id: str) -> bool:
@@ -164,7 +184,10 @@ class ServiceAccess:
     def expire(self) -> None:
         """Take back what has run out, and wait for the next one."""
         now = self.now()
-        if self.grants.expired(now):
+        over = self.grants.expired(now)
+        for one in over:
+            self.expired(one)
+        if over:
             self.enforce()
         self.grants.note_time(now)
         self._wait()
@@ -185,3 +208,10 @@ class ServiceAccess:
 
 def _nobody(_peer_id: str) -> bool:
     return False
+
+
+def _is_id(text: str) -> bool:
+    try:
+        return bool(check_peer_id(text))
+    except RemoteProtocolError:
+        return False

@@ -97,3 +97,10 @@ class Whereabouts:
             del self._moves[next(iter(self._moves))]
         self._moves[peer_id] = moves
         return moves.take(self._runtime.clock.seconds())
+
+
+def registries_of(contacts: Contacts, relay_only: bool, peer_id: str) -> tuple[str, ...]:
+    """Return where a contact is found; one might name a registry just to learn our address."""
+    person = contacts[peer_id]
+    is_hidden = relay_only or person.is_relayed or person.is_blocked
+    return () if is_hidden else person.registries

@@ -60,6 +60,11 @@ class Verb(Enum):
     UNBLOCK = ("unblock", "WHO", "undo /block")
     MUTE = ("mute", "WHO", "silence somebody")
     UNMUTE = ("unmute", "WHO", "undo /mute")
+    GRANT = ("grant", "SERVICE WHO [TIME]", "let somebody open a service of yours, for 8h or so")
+    REVOKE = ("revoke", "SERVICE WHO", "take that back, and end what is open")
+    GRANTS = ("grants", "", "who may open which service of yours, and for how long")
+    SERVICES = ("services", "[WHO]", "what you offer, or what somebody lets you open")
+    STREAMS = ("streams", "", "what is open now: who, which service, how much, which path")
     ME = ("me", "", "your id, the registry, your conversations")
     NAT = ("nat", "", "what is known of your NAT")
     WHY = ("why", "[WHO]", "how a connection was made, or why it failed")
@@ -104,6 +109,8 @@ _LACKS = {
     Verb.EXPORT.value[1]: "/export needs a name or an id, and a file.",
     Verb.RELAY_ONLY.value[1]: "/relay-only needs a contact, and on or off.",
     Verb.INVISIBLE.value[1]: "/invisible on, or /invisible off.",
+    Verb.GRANT.value[1]: "/grant needs a service and a contact or an id, and perhaps a time: 8h.",
+    Verb.REVOKE.value[1]: "/revoke needs a service and a contact or an id; /grants lists them.",
     Verb.SEARCH.value[1]: "/search needs words to look for.",
 }
 _VERBS = {verb.value[0]: verb for verb in Verb}

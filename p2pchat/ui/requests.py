@@ -18,6 +18,7 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from p2pchat.attach.refusals import REFUSED, word_of
 from p2pchat.errors import (
     InvitationRefused,
     P2PChatError,
@@ -40,6 +41,7 @@ from p2pchat.ui.history_requests import HistoryRequests
 from p2pchat.ui.json_form import RequestId
 from p2pchat.ui.line_requests import LineRequests
 from p2pchat.ui.reading import ShownLines
+from p2pchat.ui.service_requests import ServiceRequests
 from p2pchat.wire.usernames import comparable
 
 NOBODY = "there is no current conversation"
@@ -71,6 +73,7 @@ class Requests:
     history: HistoryRequests = attrs.field(init=False)
     reading: ShownLines = attrs.field(init=False)
     lines: LineRequests = attrs.field(init=False)
+    services: ServiceRequests = attrs.field(init=False)
     _ended: bool = False
     _comparing: str = ""  # with whom words were compared last
     _held: _Held | None = None  # what plain lines go to while a peer is looked for
@@ -80,6 +83,7 @@ class Requests:
     def __attrs_post_init__(self) -> None:
         self.reading = ShownLines(self._node)
         self.lines = LineRequests(self._node, self.announce, self._answer, self._send)
+        self.services = ServiceRequests(self._node, self.announce, self._answer)
         known = self.lines.known
         self.history = HistoryRequests(self._node, self.announce, self._answer, known)
 
@@ -406,6 +410,11 @@ _EFFECTS: dict[Verb, Callable[[Requests, str], object]] = {
     Verb.UNBLOCK: lambda ours, who: ours._node.block(who, False),
     Verb.MUTE: lambda ours, who: ours._node.mute(who),
     Verb.UNMUTE: lambda ours, who: ours._node.mute(who, False),
+    Verb.GRANT: lambda ours, argument: ours.services.grant(argument),
+    Verb.REVOKE: lambda ours, argument: ours.services.revoke(argument),
+    Verb.GRANTS: lambda ours, argument: ours.services.grants(argument),
+    Verb.SERVICES: lambda ours, who: ours.services.services(who),
+    Verb.STREAMS: lambda ours, argument: ours.services.streams(argument),
     Verb.ME: Requests._show_me,
     Verb.NAT: lambda ours, _: ours.announce(
         results.Nat(**attrs.asdict(ours._node.nat(), recurse=False))
@@ -438,4 +447,10 @@ def trouble_of(failure: Failure) -> Trouble:
 def _word(error: P2PChatError) -> str:
     if isinstance(error, RegistryError):
         return error.reason
-    return next((word for kind, word in _WORDS.items() if isinstance(error, kind)), "")
+    found = next((word for kind, word in _WORDS.items() if isinstance(error, kind)), "")
+    return found or _word_of_service(error)
+
+
+def _word_of_service(error: P2PChatError) -> str:
+    word = word_of(error)
+    return "" if word == REFUSED else word

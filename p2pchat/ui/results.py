@@ -9,6 +9,7 @@ from __future__ import annotations
 import attrs
 
 from p2pchat.events import SPARSE, Named, NatRead
+from p2pchat.peer.service_infos import GrantInfo, OfferedInfo, OpenStreamInfo
 from p2pchat.peer.settings import ContactInfo, ConversationInfo, RegistryInfo
 from p2pchat.peer.signaling import PeerRecord
 from p2pchat.peer.storage.history import HistoryLine
@@ -97,6 +98,29 @@ class Me(Result, event="me"):
     stored: int = 0  # bytes of what was said, on the disk
     invitations: tuple[OpenInvitation, ...] = ()
     registries: tuple[RegistryInfo, ...] = ()
+
+
+@attrs.frozen
+class GrantList(Result, event="grants"):
+    """The grants of our services that are good."""
+
+    grants: tuple[GrantInfo, ...]
+
+
+@attrs.frozen
+class ServiceList(Result, event="services"):
+    """The services that we offer; or, of a peer, those that it lets us open."""
+
+    services: tuple[OfferedInfo, ...]
+    peer_id: str = ""
+    name: str = ""
+
+
+@attrs.frozen
+class StreamList(Result, event="streams"):
+    """The streams of services that are open, ours and theirs."""
+
+    streams: tuple[OpenStreamInfo, ...]
 
 
 @attrs.frozen

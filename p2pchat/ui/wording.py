@@ -35,6 +35,7 @@ from p2pchat.ui.presence_wording import came, presence_facts, record_state, swit
 from p2pchat.ui.qr import qr_rows
 from p2pchat.ui.quoting import about, quote
 from p2pchat.ui.sentences import MAX_EXCERPT, MAX_EXCERPTS, excerpt, excerpts, sentence, table
+from p2pchat.ui.service_wording import SAYINGS
 from p2pchat.wire.visible import visible, visible_name
 
 MAX_RECEIVERS = 100  # peers whose messages are remembered until they are delivered, to quote them
@@ -128,8 +129,10 @@ class Wording:
         """
         Return what a person is told of an event or result; of some, nothing.
 
-        The method for each has its NAME, as in ``_say_connected``.
+        The method for each has its NAME, as in ``_say_connected``; those of services have SAYINGS.
         """
+        if value.NAME in SAYINGS:
+            return list(SAYINGS[value.NAME](value, self._names))
         if hasattr(value, "name") and value.peer_id:
             self._names.learn(value)
         wording: Callable[[Any], Entries] = getattr(self, f"_say_{value.NAME}")

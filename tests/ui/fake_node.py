@@ -25,6 +25,7 @@ from p2pchat.session.connection_report import ConnectionReport
 from p2pchat.session.stored import About, message_id
 from p2pchat.ui import results
 from tests.ui.fake_history import FakeHistory
+from tests.ui.fake_services import FakeServices
 
 ALICE = "0a11ce00-0000-8000-8000-000000000001"
 BOB = "b0b00000-0000-8000-8000-000000000002"
@@ -103,7 +104,7 @@ class FakeIndications:
     :ivar asked: takes them.
     """
 
-    asked: list[tuple[str, ...]]
+    asked: list[tuple[Any, ...]]
     switches: PrivacyInfo = attrs.Factory(lambda: PrivacyInfo(True, True, False))
 
     def seen(self, peer_id: str, id: str) -> None:
@@ -139,7 +140,7 @@ class FakeNode:
     username: str = "alice"
     server: str = "http://r"
     time: float = 0.0
-    asked: list[tuple[str, ...]] = attrs.Factory(list)
+    asked: list[tuple[Any, ...]] = attrs.Factory(list)
     calls: list[Deferred[str]] = attrs.Factory(list)
     infos: dict[str, ConversationInfo] = attrs.Factory(dict)
     kept: dict[str, float] = attrs.Factory(dict)  # how long lines wait at a registry, by id
@@ -151,6 +152,7 @@ class FakeNode:
     stopped: Deferred[None] = attrs.Factory(lambda: succeed(None))
     invitations: FakeInvitations = attrs.Factory(FakeInvitations)
     indications: FakeIndications = attrs.field(init=False)
+    services: FakeServices = attrs.field(init=False)
     _listeners: list[ListenerQueue] = attrs.Factory(list)
     can_withdraw: bool = True
     stores_later: bool = False  # a test tells when lines are stored
@@ -158,6 +160,7 @@ class FakeNode:
 
     def __attrs_post_init__(self) -> None:
         self.indications = FakeIndications(self.asked)
+        self.services = FakeServices(self.asked, {name: one for one, name in NAMES.items()})
 
     def tell(self, event: Any) -> None:
         """Tell the listeners of an event."""

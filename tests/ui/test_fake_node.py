@@ -6,8 +6,9 @@ from twisted.internet.interfaces import IPushProducer
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from p2pchat.interfaces import IIndications, IInvitations, INode
+from p2pchat.interfaces import IIndications, IInvitations, INode, INodeServices
 from tests.ui.fake_node import FakeIndications, FakeInvitations, FakeNode
+from tests.ui.fake_services import FakeServices
 
 
 class FakeNodeTests(SynchronousTestCase):
@@ -19,4 +20,5 @@ class FakeNodeTests(SynchronousTestCase):
         self.assertTrue(verifyObject(INode, node))
         self.assertTrue(verifyObject(IIndications, FakeIndications([])))
         self.assertTrue(verifyObject(IInvitations, FakeInvitations()))
+        self.assertTrue(verifyObject(INodeServices, FakeServices([], {})))
         self.assertTrue(verifyObject(IPushProducer, node.listen(lambda _event: None)))
