@@ -21,6 +21,7 @@ The programs: command lines and services, for ``twistd`` and for the command ``p
       └── stdio_service     the base of services that own stdio
     p2ppipe         forwards between endpoints: its options
       └── p2ppipe_service   what is told of them
+    p2p_endpoint    endpoint strings for people, of clients and servers
     p2psignal       its options
       ├── p2psignal_services  its ports
       └── tls_endpoint        TLS with certificates that may be replaced

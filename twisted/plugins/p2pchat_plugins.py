@@ -2,6 +2,7 @@
 
 from twisted.application.service import ServiceMaker
 
+from p2pchat.tap.p2p_endpoint import PeerClientParser, PeerServerParser
 from p2pchat.tap.tls_endpoint import TLSParser
 
 p2psignal = ServiceMaker(
@@ -33,3 +34,6 @@ p2ppipe = ServiceMaker(
 )
 
 tlsfiles = TLSParser()
+
+p2pclient = PeerClientParser()
+p2pserver = PeerServerParser()
