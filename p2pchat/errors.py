@@ -277,3 +277,7 @@ class NodeRefused(P2PChatError):
     def __init__(self, reason: str = "", word: str = "") -> None:
         super().__init__(reason)
         self.word = word
+
+
+class TransferRefused(P2PChatError):
+    """That can't be sent, or is no transfer of files; /files lists them."""

@@ -551,3 +551,78 @@ class Trouble(NodeEvent, event="error"):
 
     reason: str
     word: str = ""
+
+
+@attrs.frozen
+class FilesOffered(PeerEvent, event="files_offered"):
+    """
+    A contact offers a file or a folder; where ``accepted`` is false, ``/accept`` is needed.
+
+    ``id`` is the transfer's on both sides, ``number`` the one here.  ``size`` is null where it
+    isn't known; there are ``most`` bytes then at most.  ``first`` has some of the files.
+    """
+
+    id: str
+    number: int
+    title: str
+    folder: bool
+    count: int
+    size: int | None
+    most: int
+    first: tuple[tuple[str, int | None], ...]
+    accepted: bool
+    quiet: bool = False
+
+
+@attrs.frozen
+class TransferChanged(PeerEvent, event="transfer"):
+    """
+    A transfer goes on, or doesn't.
+
+    ``state`` is ``waits`` (of ours: for the other side), ``active``, ``stopped`` (it goes on by
+    itself, from where it is), or one of its ends: ``done``, ``refused``, ``cancelled``.  ``reason``
+    is a word: ``disk-full``, ``unwritable``, ``link-lost``, ``busy``, ``protocol``,
+    ``not-granted``, ``declined``; ``explanation`` a sentence, or "".  ``path`` is where it comes
+    from or is written, ``skipped`` counts files that weren't sent.
+    """
+
+    id: str
+    number: int
+    ours: bool
+    title: str
+    state: str
+    reason: str = ""
+    explanation: str = ""
+    path: str = ""
+    skipped: int = 0
+
+
+@attrs.frozen
+class TransferProgress(PeerEvent, event="transfer_progress"):
+    """
+    The progress of a transfer, each second.
+
+    ``done`` are bytes that the receiver has on its disk, ``rate`` is a second's, ``left`` seconds,
+    null while they aren't known.
+    """
+
+    id: str
+    number: int
+    ours: bool
+    title: str
+    done: int
+    size: int | None
+    rate: float
+    left: float | None
+
+
+@attrs.frozen
+class FileSkipped(PeerEvent, event="file_skipped"):
+    """A file that isn't sent: it ``changed`` since it was offered, or is ``unreadable``."""
+
+    id: str
+    number: int
+    ours: bool
+    title: str
+    file: str
+    reason: str

@@ -18,7 +18,7 @@ from typing import Any, Protocol, cast
 import attrs
 from twisted.internet.abstract import isIPAddress
 from twisted.internet.base import DelayedCall
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.internet.interfaces import IDelayedCall, IListeningPort, IReactorSocket, IReactorTime
 from twisted.internet.protocol import DatagramProtocol
 from twisted.internet.udp import Port
@@ -182,6 +182,7 @@ class Runtime:
     :ivar interface_addresses: the IP addresses of this machine, those of IPv4 first.
     :ivar source_address: which of them a datagram to an IP address leaves from; "": none is known.
     :ivar proxy_for: the proxy, if any, of TCP connections for ``http`` or ``https`` to a host.
+    :ivar in_thread: does what may take long, with files; without threads at once.
     :ivar nat64: how IPv4 is reached, where this machine has IPv6 alone.
     """
 
@@ -193,6 +194,7 @@ class Runtime:
     source_address: Callable[[str], str] = lambda _host: ""
     nat64: Nat64 = attrs.Factory(Nat64)
     proxy_for: Callable[[str, str], Any] = _no_proxy
+    in_thread: Callable[[Callable[[], Any]], Deferred[Any]] = maybeDeferred
 
     def host_addresses(self) -> list[str]:
         """Return the IP addresses of this machine, those that others may reach first."""

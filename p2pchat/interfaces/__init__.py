@@ -9,6 +9,7 @@ Every seam of p2pchat: zope interfaces, and a protocol for the machines.
     storage    what a node keeps
     registry   what a registry keeps
     streams    what they ride on
+    transfers  files on their way
     services   what programs open to peers, and reach at peers
     resident   what attached programs want of a node
     processes  other programs that run for us
@@ -23,6 +24,7 @@ from p2pchat.interfaces.services import INodeServices, IServices
 from p2pchat.interfaces.signaling import IMailbox, INameplates, ISignaling
 from p2pchat.interfaces.storage import IHistory, IMessageStore, ISecretStore
 from p2pchat.interfaces.streams import IPeerStreams
+from p2pchat.interfaces.transfers import ITransfers, ITransferStore
 
 __all__ = [
     "IAttachedPart",
@@ -43,4 +45,6 @@ __all__ = [
     "ISecretStore",
     "IServices",
     "ISignaling",
+    "ITransferStore",
+    "ITransfers",
 ]

@@ -13,6 +13,7 @@ if TYPE_CHECKING:  # the values that pass a seam belong to the layers on its sid
     from p2pchat.events import NatRead, NodeEvent
     from p2pchat.interfaces.services import INodeServices
     from p2pchat.interfaces.storage import IHistory
+    from p2pchat.interfaces.transfers import ITransfers
     from p2pchat.peer.settings import (
         ContactInfo,
         ConversationInfo,
@@ -35,6 +36,7 @@ class INode(Interface):
     history: IHistory = Attribute("What was said.")
     indications: IIndications = Attribute("What contacts are let know beside that.")
     services: INodeServices = Attribute("What programs offer to peers, and reach at peers.")
+    transfers: ITransfers = Attribute("Files, of ours and for us.")
 
     def listen(listener: Callable[[NodeEvent], None]) -> IPushProducer:
         """

@@ -36,6 +36,8 @@ Node
     ``key_files``              the files of the keys, and their passphrase
     ``state_directory``        the directory that holds them, and its lock
     ``files``                  files replaced whole
+    ``last_writes``            the disk has what it takes soon, when the node ends
+    ``transfers``              files to contacts, and from them: a package
     ``storage``                the database: a package
 
 Services

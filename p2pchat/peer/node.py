@@ -37,6 +37,7 @@ from p2pchat.peer.indications import Indications
 from p2pchat.peer.invitations import InvitationContext, Invitations
 from p2pchat.peer.journal import Journal
 from p2pchat.peer.keeping import Keeping
+from p2pchat.peer.last_writes import close_store
 from p2pchat.peer.mail import NodeMail
 from p2pchat.peer.meetings import Meetings
 from p2pchat.peer.new_endpoint import new_endpoint
@@ -65,6 +66,7 @@ from p2pchat.peer.signaling import (
     SignalingLost,
     Undeliverable,
 )
+from p2pchat.peer.transfers.new_transfers import new_transfers
 from p2pchat.peer.whereabouts import Whereabouts, registries_of
 from p2pchat.peer.word_list import word_list
 from p2pchat.runtime import Runtime
@@ -94,7 +96,6 @@ TIDY_INTERVAL = 15.0  # seconds for which sessions that are over may stay
 VERIFICATION_WORDS = 4  # 44 bits, of which whoever is in the middle has one guess
 FAREWELL = 1.8  # seconds for goodbyes when the node stops: nobody waits for two
 NO_RELAY = "no registry of yours names a relay: with them nothing goes until one does (/nat)"
-LAST_WRITES = 0.5  # seconds more for a disk that hangs
 
 _log = Logger()
 
@@ -173,6 +174,8 @@ class Node:
             *(contacts, endpoint, clock, self._call_quietly, self._presence.ask, self._mail.away)
         )
         self._presence.there = self._outbox.there
+        parts, files = (self._runtime, profile, self.services, self._people), self.settings.files
+        self.transfers = new_transfers(*parts, settings=files, tell=tell, outbox=self._outbox)
         self.indications = Indications(contacts, endpoint, driver, clock, signaling.update)
         self._mail.attach(endpoint, driver, self._outbox.waiting)
         self._failed_calls = FailedCalls(signaling, clock, self._tell_failed)
@@ -216,7 +219,8 @@ class Node:
     def start(self) -> Deferred[None]:
         """Read what is kept, bind the socket and begin to register."""
         loaded = maybeDeferred(self._store.load).addCallback(self._endpoint.kept.update)
-        return loaded.addCallback(lambda _: self._mail.load()).addCallback(self._start)
+        loaded.addCallback(lambda _: self._mail.load())
+        return loaded.addCallback(lambda _: self.transfers.load()).addCallback(self._start)
 
     def _start(self, _loaded: object) -> None:
         if self._stopping:
@@ -263,14 +267,14 @@ class Node:
     def _close_store(self) -> Deferred[None]:
         """Let the last lines be written, for a while; they were told to be waiting."""
         self._keeping.stop()
-        closed = self._store.close()
-        return closed.addTimeout(LAST_WRITES, self._runtime.clock, _leave_disk)
+        return close_store(self._store, self._runtime.clock)
 
     @inlineCallbacks
     def _stop(self) -> Any:
         self._failed_calls.stop()
         self.services.access.stop()
         self.invitations.stop()
+        self.transfers.stop()
         self._rhythms.stop()
         self._presence.save()
         self.indications.flush()
@@ -336,6 +340,7 @@ class Node:
                 self._tell_at_last(event)
                 self._people.connected(self._endpoint.sessions[peer_id])
                 self._presence.connected(peer_id)
+                self.transfers.linked(peer_id)
                 self._mail.happened(event)
                 self._people.contacts.remember_key(peer_id, self._keys.key_of(peer_id))
                 self.invitations.arrived(peer_id)
@@ -642,7 +647,3 @@ class Node:
         if self._signaling.refresh():
             with self._adapter.driver as now:
                 self._endpoint.refresh(now)
-
-
-def _leave_disk(_failure: object, seconds: float) -> None:
-    _log.error("the disk took more than {seconds} s: what wasn't stored is lost", seconds=seconds)

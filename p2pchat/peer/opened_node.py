@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import attrs
+
 from p2pchat.identity.keys import peer_id_octets
 from p2pchat.interfaces import IMessageStore
 from p2pchat.peer.node import Node
@@ -14,6 +16,7 @@ from p2pchat.peer.registry_signaling import RegistrySignaling
 from p2pchat.peer.settings import NodeSettings
 from p2pchat.peer.storage.message_store import SqliteStore
 from p2pchat.peer.storage.open_database import OpenDatabase
+from p2pchat.peer.transfers.file_threads import FileThreads
 from p2pchat.runtime import Runtime
 from p2pchat.wire.addresses import Scope
 
@@ -43,6 +46,8 @@ def node_of(
 
     :param further_servers: URLs of registries beside the usual one.
     """
+
+    runtime = attrs.evolve(runtime, in_thread=FileThreads(runtime.reactor).run)
 
     def registry(url: str, nearest: Scope = Scope.LOOPBACK) -> RegistrySignaling:
         return RegistrySignaling(url, profile.identity, runtime, nearest)

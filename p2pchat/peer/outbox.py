@@ -1,5 +1,5 @@
 """
-Lines that wait for contacts who are away, and the calls that bring them there.
+Lines and files that wait for contacts who are away, and the calls that bring them there.
 
 ::
 
@@ -50,6 +50,7 @@ class Outbox:
     :ivar call: calls a contact.
     :ivar ask: asks whether contacts are online; tells :meth:`there` of those who are.
     :ivar away: takes a contact who was looked for, and isn't there.
+    :ivar files_for: returns those for whom files wait: they are called likewise.
     """
 
     _contacts: Contacts
@@ -58,6 +59,7 @@ class Outbox:
     call: Callable[[str], None]
     ask: Callable[[Sequence[str]], Deferred[Online]]
     away: Callable[[str], None] = lambda _peer_id: None
+    files_for: Callable[[], list[str]] = list
     _due: dict[str, float] = attrs.Factory(dict)  # by peer: not looked for before
     _refused: dict[str, float] = attrs.Factory(dict)  # by peer: not called by itself before
     _asked: set[str] = attrs.Factory(set)  # who are looked for
@@ -66,16 +68,21 @@ class Outbox:
     _ended: set[str] = attrs.Factory(set)  # our person ended the conversation
 
     def waiting(self) -> list[str]:
-        """Return for whom lines wait although nothing is under way."""
+        """Return for whom lines or files wait although nothing is under way."""
         kept = [peer_id for peer_id, state in self._endpoint.kept.items() if state.undelivered]
         sessions = self._endpoint.sessions.values()
-        return kept + [one.peer_id for one in sessions if self._waits(one)]
+        lines = kept + [one.peer_id for one in sessions if self._waits(one)]
+        return list(dict.fromkeys(lines + [one for one in self.files_for() if self._is_away(one)]))
+
+    def _is_away(self, peer_id: str) -> bool:
+        return self._endpoint.live_session(peer_id) is None
 
     def _has_lines(self, peer_id: str) -> bool:
-        """Tell whether lines wait for one peer although nothing is under way."""
+        """Tell whether lines or files wait for one peer although nothing is under way."""
         kept, session = self._endpoint.kept.get(peer_id), self._endpoint.sessions.get(peer_id)
         is_kept = kept is not None and bool(kept.undelivered)
-        return is_kept or (session is not None and self._waits(session))
+        has_files = peer_id in self.files_for() and self._is_away(peer_id)
+        return is_kept or has_files or (session is not None and self._waits(session))
 
     def _waits(self, session: PeerSession) -> bool:
         return session.conversation.undelivered > 0 and not session.is_alive

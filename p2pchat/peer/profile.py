@@ -25,7 +25,7 @@ import attrs
 from p2pchat.errors import ConfigurationError, RemoteProtocolError
 from p2pchat.identity.keys import Identity
 from p2pchat.identity.sealing import SealingKey
-from p2pchat.interfaces import ISecretStore
+from p2pchat.interfaces import ISecretStore, ITransferStore
 from p2pchat.peer.contacts import Contacts
 from p2pchat.peer.ephemeral_store import EphemeralRows, EphemeralSecrets
 from p2pchat.peer.grants import Grants
@@ -44,6 +44,7 @@ from p2pchat.peer.storage.profile_rows import (
     ProfileRows,
 )
 from p2pchat.peer.storage.secret_table import SecretBox, SecretTable, read_all
+from p2pchat.peer.storage.transfer_table import EphemeralTransfers, TransferTable
 
 
 @attrs.define
@@ -56,6 +57,7 @@ class Profile:
     :ivar remembered: options of the last start.
     :ivar secrets: private keys that don't last, and tokens.
     :ivar rows: where contacts, settings and grants are kept.
+    :ivar transfers: of files, those that aren't done.
     :ivar file: the database; ``None`` where nothing is kept.
     """
 
@@ -68,11 +70,13 @@ class Profile:
     rows: IProfileRows = attrs.Factory(EphemeralRows)
     file: DatabaseFile | None = None
     grants: Grants = attrs.Factory(Grants)
+    transfers: ITransferStore = attrs.Factory(EphemeralTransfers)
 
     def keep_in(self, database: OpenDatabase, random_bytes: Callable[[int], bytes]) -> None:
         """Let what changes from now on be written there."""
         self.secrets = SecretTable(database, SecretBox(self.identity, random_bytes))
         self.rows = ProfileRows(database)
+        self.transfers = TransferTable(database)
 
 
 def load_profile(

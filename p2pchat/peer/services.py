@@ -153,6 +153,10 @@ class Services:
         self.access.offer_own(service, may)
         self._factories[service] = factory
 
+    def open_own(self, peer_id: str, service: str, protocol: IProtocol) -> Deferred[None]:
+        """Open a stream for one of those, on a link that there is; as IPeerStreams."""
+        return self._streams.open(peer_id, service, protocol)
+
     def _withdraw(self, service: str) -> None:
         self.access.withdraw(service)
         del self._factories[service], self._allowed[service]

@@ -35,6 +35,21 @@ def _check_privacy(instance: NodeSettings, _field: object, value: bool) -> None:
 
 
 @attrs.frozen
+class FileSettings:
+    """
+    The places of files that are offered.
+
+    :ivar downloads: the folder that they come into when the person accepts them; "": the user's.
+    :ivar accepted: the folder that contacts' files come into unasked, or "".
+    :ivar most: bytes that this folder may hold by that; what is beyond is asked for.
+    """
+
+    downloads: str = ""
+    accepted: str = ""
+    most: int = 10_000_000_000
+
+
+@attrs.frozen
 class NodeSettings:
     """
     The settings of one node.
@@ -49,6 +64,7 @@ class NodeSettings:
     :ivar receipts: let contacts know what was read, and learn it of them.
     :ivar typing: let them know that something is being typed, and learn it.
     :ivar invisible: let no registry show us to anybody.
+    :ivar files: what becomes of those that are offered.
     :ivar requires_pq: refuse links whose key exchange isn't post-quantum.
     :ivar publish_address: show our server-reflexive address to everybody in the record.
     :ivar listed: stand in the registry's list, and be found by name; else by our whole id only.
@@ -68,6 +84,7 @@ class NodeSettings:
     receipts: bool = True
     typing: bool = True
     invisible: bool = False
+    files: FileSettings = FileSettings()
     relay_only: bool = attrs.field(default=False, validator=_check_privacy)
 
 
@@ -180,3 +197,38 @@ class ContactInfo:
     presence: str = ""
     last_seen: float = 0.0
     registries: tuple[str, ...] = ()
+
+
+@attrs.frozen
+class TransferInfo:
+    """
+    A transfer of files, for a list on a screen.
+
+    :ivar id: the same on both sides.
+    :ivar number: of the transfer here, while this program runs.
+    :ivar title: name of the file or folder.
+    :ivar ours: whether we send it.
+    :ivar state: ``offered`` (waits for our person), ``waits`` (for theirs, or for them to be
+        there), ``active``, or ``stopped``: accepted, and to be gone on with.
+    :ivar size: bytes of all; ``None``: not known.
+    :ivar done: bytes that the receiver has.
+    :ivar rate: bytes a second, 0.0 while not known.
+    :ivar left: seconds that the rest takes; ``None``: not known.
+    :ivar reason: why it is stopped, in a word, or "".
+    :ivar path: where it comes from, or where it is written; "" while nothing is.
+    """
+
+    id: str
+    number: int
+    peer_id: str
+    name: str
+    title: str
+    ours: bool
+    state: str
+    count: int
+    size: int | None
+    done: int = 0
+    rate: float = 0.0
+    left: float | None = None
+    reason: str = ""
+    path: str = ""

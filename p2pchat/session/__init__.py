@@ -6,7 +6,8 @@ Sessions of one peer with others: calls, links, conversations, and every decisio
     endpoint ── every decision of a peer: datagrams, documents, callers, sessions
       ├── callers ── who may call, and how often somebody rings; token_bucket, retry_after
       ├── transfer_stream ── a transfer of files, on one stream; file_sender and file_receiver,
-      │     its sides; transfer_events, what they say; pieces, and the root of their hashes
+      │     its sides; transfer_events, what they say; pieces, and the root of their hashes;
+      │     transfer_rate, how fast it is
       ├── receipts ── one for many lines that come together
       ├── privacy ── what is let known beside what is said
       └── peer_session ── everything with one peer; session_state holds it, session_path

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import re
 import shlex
 import shutil
 from collections.abc import Callable, Sequence
@@ -32,7 +33,13 @@ from p2pchat.errors import ConfigurationError, RemoteProtocolError
 from p2pchat.peer.profile import recall
 from p2pchat.peer.proxy import ProxyChoice, UnusableProxy, choose_proxies
 from p2pchat.peer.remembered import Remembered
-from p2pchat.peer.settings import DEFAULT_HEARTBEAT, DEFAULT_RETRIES, DEFAULT_SERVER, NodeSettings
+from p2pchat.peer.settings import (
+    DEFAULT_HEARTBEAT,
+    DEFAULT_RETRIES,
+    DEFAULT_SERVER,
+    FileSettings,
+    NodeSettings,
+)
 from p2pchat.peer.state_directory import check_directory, explained
 from p2pchat.peer.storage.database import Synchronous
 from p2pchat.session.approval import AcceptPolicy
@@ -47,6 +54,7 @@ _Choice = TypeVar("_Choice", bound=Enum)
 
 LOG_FILE = "p2ppeer.log"
 LOG_FILE_SIZE = 1_000_000  # bytes
+_SIZES = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}  # bytes
 _TWISTD_PIDFILE = "twistd.pid"
 
 
@@ -84,6 +92,9 @@ class NodeOptions(CommandLine):
             None,
             "Run this command for what contacts say out of view; the text is on its input.",
         ],
+        ["downloads", None, None, "Folder for files of contacts (default: your downloads)."],
+        ["accept-files", None, None, "Take contacts' files unasked, into this folder."],
+        ["accept-most", None, "10G", "Bytes that it may hold by that: 500M, 20G, 1T."],
         ["keep", None, None, "Days for which what was said is kept (default: for ever)."],
         ["synchronous", None, "full", "full, or normal: a crash of the machine may cost seconds."],
         ["log", "l", None, "Write log lines to this file."],
@@ -205,8 +216,28 @@ class NodeOptions(CommandLine):
             relay_only=bool(self["relay-only"]),
             requires_pq=bool(self["require-pq"]),
             mails=not self["no-mailbox"],
+            files=self._files(),
             keep=None if self["keep"] is None else self.number("keep", 1, 36500, float),
         )
+
+    def _files(self) -> FileSettings:
+        """Return where files come into; nothing is made before any comes."""
+        downloads, accepted = self._folder("downloads"), self._folder("accept-files")
+        found = re.fullmatch(r"([0-9]{1,9})([kMGT]?)", self["accept-most"])
+        if found is None:
+            most = self["accept-most"]
+            raise usage.UsageError(f"--accept-most: {most!r} is no size such as 500M, 20G or 1T")
+        most = int(found[1]) * _SIZES[found[2]]
+        return FileSettings(downloads, accepted, most)
+
+    def _folder(self, name: str) -> str:
+        """Return the folder that an option names, or ""."""
+        if self[name] is None:
+            return ""
+        path = os.path.abspath(expanded(name, self[name]))
+        if os.path.lexists(path) and not os.path.isdir(path):
+            raise usage.UsageError(f"--{name}: {path} is no folder")
+        return path
 
     def to_remember(self) -> Remembered:
         """Return what the next start is to know: the name, and the registries if they are new."""

@@ -10,6 +10,7 @@ Front ends of a node: the console and the JSON lines, on top of :class:`p2pchat.
       │     │     ├── presence_wording  presence in words; pure
       │     │     ├── mail_wording  mail in words; pure
       │     │     ├── service_wording  services in words; pure
+      │     │     ├── transfer_wording  transfers of files in words; pure
       │     │     ├── line_lists     lines of the history, a search, the outbox; pure
       │     │     ├── quoting        which line is answered or changed; pure
       │     │     └── sentences      sentences, quotations, tables; pure
@@ -29,6 +30,7 @@ Front ends of a node: the console and the JSON lines, on top of :class:`p2pchat.
     reading        which lines were shown, and seen
     history_requests  what is asked of the history
     service_requests  what is asked of services
+    transfer_requests  what is asked of the transfers of files
     line_requests  what is asked of one line: an answer, another text, its deletion
       ├── known_lines   the lines that were shown, so that one can be meant; pure
       ├── commands      the meaning of a typed line; pure

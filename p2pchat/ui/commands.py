@@ -31,8 +31,8 @@ class Verb(Enum):
     HELP = ("help", "", "this list")
     PEERS = ("peers", "", "who is online")
     CONNECT = ("connect", "WHO", "call somebody: a contact, an id, or a name at the registry")
-    ACCEPT = ("accept", "[WHO]", "accept a call")
-    REJECT = ("reject", "[WHO]", "decline a call")
+    ACCEPT = ("accept", "[WHO|#N]", "accept a call, or files")
+    REJECT = ("reject", "[WHO|#N]", "decline a call, or files")
     TO = ("to", "WHO", "switch to another conversation")
     HISTORY = ("history", "[WHO] [N]", "the last N lines of a conversation")
     OLDER = ("older", "[N]", "the N lines before those; so does PageUp")
@@ -47,6 +47,9 @@ class Verb(Enum):
     OUTBOX = ("outbox", "[WHO|N]", "lines that wait; /outbox N takes the Nth back")
     EXPORT = ("export", "WHO FILE", "write all that was said with somebody to a file")
     WIPE = ("wipe", "WHO", "delete all that was said with somebody, for good")
+    SEND = ("send", "PATH [WHO]", "offer a file or a folder to a contact")
+    FILES = ("files", "", "files on their way, and those that wait")
+    CANCEL = ("cancel", "[#N]", "end a transfer of files for good")
     DISCONNECT = ("disconnect", "[WHO]", "end a conversation, or stop calling")
     CONTACTS = ("contacts", "", "your contacts, and whom you muted or blocked")
     NAME = ("name", "WHO NAME", "call a contact otherwise")
@@ -98,16 +101,20 @@ MAX_NAME = 32  # characters of a command that are looked at; the longest has 10
 _UNITS = {"s": 1, "m": 60, "h": 3600}  # seconds
 MAX_WHO = 256  # characters of a name or an id; a name has 64 at most
 
+MAX_FILE_PATH = 4096  # characters; Linux has no longer path
+
 _LONGEST = {  # what these take may be longer, and have several lines
     Verb.JOIN.value[0]: MAX_PASTED,
     Verb.REPLY.value[0]: MAX_TEXT + MAX_WHO,
     Verb.EDIT.value[0]: MAX_TEXT + MAX_WHO,
+    Verb.SEND.value[0]: MAX_FILE_PATH + MAX_WHO,
 }
 _LACKS = {
     Verb.JOIN.value[1]: "/join needs an invitation: the line that you were given.",
     Verb.NAME.value[1]: "/name needs a contact and a new name for it.",
     Verb.EXPORT.value[1]: "/export needs a name or an id, and a file.",
     Verb.RELAY_ONLY.value[1]: "/relay-only needs a contact, and on or off.",
+    Verb.SEND.value[1]: "/send needs the path of a file or a folder.",
     Verb.INVISIBLE.value[1]: "/invisible on, or /invisible off.",
     Verb.GRANT.value[1]: "/grant needs a service and a contact or an id, and perhaps a time: 8h.",
     Verb.REVOKE.value[1]: "/revoke needs a service and a contact or an id; /grants lists them.",

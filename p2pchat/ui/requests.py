@@ -26,6 +26,7 @@ from p2pchat.errors import (
     StorageFailed,
     TextTooLong,
     TooManyLines,
+    TransferRefused,
     WhoError,
 )
 from p2pchat.events import MessageSent, NodeEvent, Trouble, VerificationWords
@@ -42,6 +43,7 @@ from p2pchat.ui.json_form import RequestId
 from p2pchat.ui.line_requests import LineRequests
 from p2pchat.ui.reading import ShownLines
 from p2pchat.ui.service_requests import ServiceRequests
+from p2pchat.ui.transfer_requests import TransferRequests
 from p2pchat.wire.usernames import comparable
 
 NOBODY = "there is no current conversation"
@@ -74,6 +76,7 @@ class Requests:
     reading: ShownLines = attrs.field(init=False)
     lines: LineRequests = attrs.field(init=False)
     services: ServiceRequests = attrs.field(init=False)
+    transfers: TransferRequests = attrs.field(init=False)
     _ended: bool = False
     _comparing: str = ""  # with whom words were compared last
     _held: _Held | None = None  # what plain lines go to while a peer is looked for
@@ -84,6 +87,7 @@ class Requests:
         self.reading = ShownLines(self._node)
         self.lines = LineRequests(self._node, self.announce, self._answer, self._send)
         self.services = ServiceRequests(self._node, self.announce, self._answer)
+        self.transfers = TransferRequests(self._node, self.announce, self._answer)
         known = self.lines.known
         self.history = HistoryRequests(self._node, self.announce, self._answer, known)
 
@@ -296,9 +300,17 @@ class Requests:
         self._node.verify(who or self.cursor.current)
 
     def _accept(self, who: str) -> None:
-        self._choose_by(lambda: self._node.accept(self._caller(who)))
+        files = self.transfers.offered(who, self._node.conversations())
+        if files is not None:
+            self._node.transfers.accept(files.number)
+        else:
+            self._choose_by(lambda: self._node.accept(self._caller(who)))
 
     def _reject(self, who: str) -> None:
+        files = self.transfers.offered(who, self._node.conversations())
+        if files is not None:
+            self._node.transfers.refuse(files.number)
+            return
         peer_id = self._node.find(self._caller(who))
         name = self._name_of(peer_id)
         self.announce(results.Rejected(self._node.reject(peer_id), name))
@@ -397,6 +409,9 @@ _EFFECTS: dict[Verb, Callable[[Requests, str], object]] = {
     Verb.OUTBOX: lambda ours, who: ours.history.outbox(who),
     Verb.EXPORT: lambda ours, argument: ours.history.export(argument),
     Verb.WIPE: lambda ours, who: ours.history.wipe(who),
+    Verb.SEND: lambda ours, argument: ours.transfers.send(argument, ours.cursor.current),
+    Verb.FILES: lambda ours, _: ours.transfers.list(),
+    Verb.CANCEL: lambda ours, which: ours.transfers.cancel(which),
     Verb.DISCONNECT: Requests._disconnect,
     Verb.CONTACTS: lambda ours, _: ours.announce(results.ContactList(tuple(ours._node.contacts()))),
     Verb.NAME: lambda ours, who: ours._node.rename(who),
@@ -431,6 +446,7 @@ _WORDS: dict[type[P2PChatError], str] = {
     TextTooLong: results.TOO_LONG,
     TooManyLines: results.TOO_MANY,
     StorageFailed: results.STORAGE,
+    TransferRefused: results.FILES,
 }
 
 

@@ -10,7 +10,7 @@ import attrs
 
 from p2pchat.events import SPARSE, Named, NatRead
 from p2pchat.peer.service_infos import GrantInfo, OfferedInfo, OpenStreamInfo
-from p2pchat.peer.settings import ContactInfo, ConversationInfo, RegistryInfo
+from p2pchat.peer.settings import ContactInfo, ConversationInfo, RegistryInfo, TransferInfo
 from p2pchat.peer.signaling import PeerRecord
 from p2pchat.peer.storage.history import HistoryLine
 from p2pchat.session.connection_report import ConnectionReport
@@ -23,6 +23,7 @@ STORAGE = "storage"  # what was said can't be kept, read or deleted
 COMMAND = "command"  # there is no such command, or it takes something else
 INPUT = "input"  # a line of JSON that says nothing
 ON_MESSAGE = "on-message"  # the command of this option fails
+FILES = "files"  # they can't be sent, or that is no transfer
 INVITATION = "invitation"  # it can't be made, or used
 INTERNAL = "internal"  # a fault of this program; its log has the traceback
 
@@ -194,6 +195,20 @@ class Wiped(Result, event="wiped"):
 
     peer_id: str
     name: str
+
+
+@attrs.frozen
+class FilesSent(Result, event="sending"):
+    """A file or folder that is offered from now on; events tell what becomes of it."""
+
+    transfer: TransferInfo
+
+
+@attrs.frozen
+class TransferList(Result, event="transfers"):
+    """The transfers of files that are under way or wait, oldest first."""
+
+    transfers: tuple[TransferInfo, ...]
 
 
 @attrs.frozen

@@ -36,6 +36,7 @@ from p2pchat.ui.qr import qr_rows
 from p2pchat.ui.quoting import about, quote
 from p2pchat.ui.sentences import MAX_EXCERPT, MAX_EXCERPTS, excerpt, excerpts, sentence, table
 from p2pchat.ui.service_wording import SAYINGS
+from p2pchat.ui.transfer_wording import TransferSayings
 from p2pchat.wire.visible import visible, visible_name
 
 MAX_RECEIVERS = 100  # peers whose messages are remembered until they are delivered, to quote them
@@ -112,6 +113,7 @@ class Wording:
     room: Callable[[], tuple[int, int]] | None = None
     _names: DisplayNames = attrs.field(init=False)
     _known: KnownLines = attrs.Factory(KnownLines)
+    _transfers: TransferSayings = attrs.Factory(TransferSayings)
     _current: str = ""
     _open: set[str] = attrs.Factory(set)
     _paths: dict[str, events.PathFound] = attrs.Factory(dict)
@@ -133,6 +135,8 @@ class Wording:
         """
         if value.NAME in SAYINGS:
             return list(SAYINGS[value.NAME](value, self._names))
+        if (about_files := self._transfers.say(value, self._names)) is not None:
+            return about_files
         if hasattr(value, "name") and value.peer_id:
             self._names.learn(value)
         wording: Callable[[Any], Entries] = getattr(self, f"_say_{value.NAME}")

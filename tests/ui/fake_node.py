@@ -26,6 +26,7 @@ from p2pchat.session.stored import About, message_id
 from p2pchat.ui import results
 from tests.ui.fake_history import FakeHistory
 from tests.ui.fake_services import FakeServices
+from tests.ui.fake_transfers import FakeTransfers
 
 ALICE = "0a11ce00-0000-8000-8000-000000000001"
 BOB = "b0b00000-0000-8000-8000-000000000002"
@@ -153,6 +154,7 @@ class FakeNode:
     invitations: FakeInvitations = attrs.Factory(FakeInvitations)
     indications: FakeIndications = attrs.field(init=False)
     services: FakeServices = attrs.field(init=False)
+    transfers: FakeTransfers = attrs.field(init=False)
     _listeners: list[ListenerQueue] = attrs.Factory(list)
     can_withdraw: bool = True
     stores_later: bool = False  # a test tells when lines are stored
@@ -161,6 +163,7 @@ class FakeNode:
     def __attrs_post_init__(self) -> None:
         self.indications = FakeIndications(self.asked)
         self.services = FakeServices(self.asked, {name: one for one, name in NAMES.items()})
+        self.transfers = FakeTransfers(self.asked)
 
     def tell(self, event: Any) -> None:
         """Tell the listeners of an event."""

@@ -6,9 +6,10 @@ from twisted.internet.interfaces import IPushProducer
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from p2pchat.interfaces import IIndications, IInvitations, INode, INodeServices
+from p2pchat.interfaces import IIndications, IInvitations, INode, INodeServices, ITransfers
 from tests.ui.fake_node import FakeIndications, FakeInvitations, FakeNode
 from tests.ui.fake_services import FakeServices
+from tests.ui.fake_transfers import FakeTransfers
 
 
 class FakeNodeTests(SynchronousTestCase):
@@ -19,6 +20,7 @@ class FakeNodeTests(SynchronousTestCase):
         node = FakeNode()
         self.assertTrue(verifyObject(INode, node))
         self.assertTrue(verifyObject(IIndications, FakeIndications([])))
+        self.assertTrue(verifyObject(ITransfers, FakeTransfers([])))
         self.assertTrue(verifyObject(IInvitations, FakeInvitations()))
         self.assertTrue(verifyObject(INodeServices, FakeServices([], {})))
         self.assertTrue(verifyObject(IPushProducer, node.listen(lambda _event: None)))

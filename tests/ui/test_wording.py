@@ -50,7 +50,7 @@ def filled(value: Any, text: str) -> Any:
 
 def sample(kind: Any) -> Any:
     """Return an event or a result of a kind."""
-    values = {"str": "x", "int": 1, "float": 1.0, "bool": False}
+    values = {"str": "x", "int": 1, "float": 1.0, "bool": False, "int | None": 1}
     wanted = [one for one in attrs.fields(kind) if one.default is attrs.NOTHING]
     return kind(*(values.get(one.type, ()) for one in wanted))
 

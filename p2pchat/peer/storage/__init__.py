@@ -10,6 +10,7 @@ open_database    what uses that file: its writer and its readers
 entry_table      statements that store entries and read them for the machines
 profile_rows     tables of contacts and settings
 secret_table     small secrets, encrypted
+transfer_table   transfers of files; kept_transfers, its values
 changes          what edits, deletions and lines said again do to entries
 quota            how much is stored of one peer in a day
 deletion         deletion for good, in pieces

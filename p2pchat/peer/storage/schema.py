@@ -158,6 +158,29 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         ) STRICT, WITHOUT ROWID
         """,
     ),
+    (
+        """
+        CREATE TABLE transfer (
+            id INTEGER PRIMARY KEY,
+            peer TEXT NOT NULL,                     -- their peer id
+            name BLOB NOT NULL,                     -- 16 random bytes
+            is_ours INTEGER NOT NULL,               -- whether we send
+            is_cancelled INTEGER NOT NULL,          -- the other side doesn't know yet
+            members TEXT NOT NULL,                  -- JSON: p2pchat.peer.storage.kept_transfers
+            UNIQUE (peer, name, is_ours)
+        ) STRICT
+        """,
+        """
+        CREATE TABLE transfer_file (
+            transfer INTEGER NOT NULL REFERENCES transfer,
+            number INTEGER NOT NULL,
+            pieces INTEGER NOT NULL,                -- that are on the disk, from the first one on
+            root BLOB NOT NULL,                     -- BLAKE3 of their hashes
+            is_done INTEGER NOT NULL,               -- it is whole, and has its name
+            PRIMARY KEY (transfer, number)
+        ) STRICT, WITHOUT ROWID
+        """,
+    ),
 )
 
 VERSION = len(MIGRATIONS)
