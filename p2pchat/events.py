@@ -445,11 +445,12 @@ class Paired(PeerEvent, event="paired"):
     Somebody was met by an invitation; a contact event follows, with the name that is kept.
 
     ``invited`` tells whether the invitation was ours.  ``replaces`` is the id of the contact whose
-    place this one takes, or "".
+    place this one takes, or "".  ``service`` is what the one who joined may open at the other's.
     """
 
     invited: bool
     replaces: str = ""
+    service: str = attrs.field(default="", metadata=SPARSE)
 
 
 @attrs.frozen

@@ -14,6 +14,7 @@ if TYPE_CHECKING:  # the values that pass a seam belong to the layers on its sid
     from p2pchat.interfaces.services import INodeServices
     from p2pchat.interfaces.storage import IHistory
     from p2pchat.interfaces.transfers import ITransfers
+    from p2pchat.peer.grants import InvitedGrant
     from p2pchat.peer.settings import (
         ContactInfo,
         ConversationInfo,
@@ -166,13 +167,18 @@ class IInvitations(Interface):
         """Return the open ones of ours."""
 
     def invite(
-        name: str, seconds: int, is_spoken: bool, replaces: str = ""
+        name: str,
+        seconds: int,
+        is_spoken: bool,
+        replaces: str = "",
+        grant: InvitedGrant | None = None,
     ) -> Deferred[InvitationInfo]:
         """
         Make an invitation.
 
         :param name: what its contact is to be called, or "": what it calls itself.
         :param replaces: id of the contact whose key is to be replaced, or "".
+        :param grant: what whoever joins may open here; ``None``: nothing.
 
         It fails with :class:`p2pchat.errors.InvitationRefused` or ``RegistryError``.
         """

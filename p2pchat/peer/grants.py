@@ -12,14 +12,16 @@ revoked.  One more row, CLOCK, has the latest time of that clock.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from typing import Annotated
 
 import attrs
 
 from p2pchat.errors import LocalProtocolError, RemoteProtocolError
 from p2pchat.identity.keys import check_peer_id
 from p2pchat.peer.remembered import as_rows, json_value
+from p2pchat.wire.members import SPARSE, Codec, Members
 from p2pchat.wire.service_names import check_service
-from p2pchat.wire.strict_json import seconds
+from p2pchat.wire.strict_json import checked, seconds
 
 MAX_GRANTS = 10_000  # as many as there may be people; all of them are in memory
 CLOCK = "clock"  # the name of a row; those of grants have a blank
@@ -40,6 +42,25 @@ class ServiceGrant:
     def holds(self, now: float) -> bool:
         """Tell whether it is still good."""
         return self.until is None or now < self.until
+
+
+def _read_service(value: object, name: str) -> str:
+    return check_service(checked(value, name, str))
+
+
+_SERVICE = Codec(_read_service)
+
+
+@attrs.frozen
+class InvitedGrant(Members):
+    """
+    A grant for whoever joins by an invitation.
+
+    :ivar lifetime: seconds from then on; ``None``: until it is revoked.
+    """
+
+    service: Annotated[str, _SERVICE]
+    lifetime: Annotated[float | None, Codec(seconds), SPARSE] = None
 
 
 @attrs.define(eq=False)

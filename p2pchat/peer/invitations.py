@@ -38,6 +38,7 @@ from p2pchat.identity.keys import Identity
 from p2pchat.identity.pairing import SEED, Inviter, Joiner, Partner
 from p2pchat.interfaces import IInvitations, INameplates
 from p2pchat.peer.given_answers import GivenAnswers
+from p2pchat.peer.grants import InvitedGrant
 from p2pchat.peer.kept_invitations import (
     KeptAnswer,
     KeptInvitation,
@@ -95,6 +96,7 @@ class Acquaintance:
     :ivar server: URL of the registry that it was met at.
     :ivar invited: whether the invitation was ours.
     :ivar replaces: id of the contact whose key this one's replaces, or "".
+    :ivar grant: what it may open here, or of another's invitation we there; ``None``: nothing.
     """
 
     partner: Partner
@@ -102,6 +104,7 @@ class Acquaintance:
     name: str = ""
     invited: bool = False
     replaces: str = ""
+    grant: InvitedGrant | None = None
 
 
 @attrs.define(eq=False)
@@ -119,7 +122,7 @@ class _Offered:
         info, invitation = self.info, self.side.invitation
         return KeptInvitation(
             *(info.line, invitation.server, self.side.seed, info.expires_at),
-            *(info.name, info.replaces),
+            *(info.name, info.replaces, info.grant),
         )
 
 
@@ -213,7 +216,8 @@ class Invitations:
         side = Inviter(self._context.identity, invitation, kept.seed)
         place = invitation.nameplate
         info = InvitationInfo(
-            *(kept.line, place, invitation.is_spoken, kept.expires_at, kept.name, kept.replaces)
+            *(kept.line, place, invitation.is_spoken, kept.expires_at, kept.name, kept.replaces),
+            kept.grant,
         )
         self._hold(info, side, seconds)
 
@@ -239,7 +243,14 @@ class Invitations:
         return [one.info for one in self._open.values()]
 
     @inlineCallbacks
-    def invite(self, name: str, seconds: int, is_spoken: bool, replaces: str = "") -> Any:
+    def invite(
+        self,
+        name: str,
+        seconds: int,
+        is_spoken: bool,
+        replaces: str = "",
+        grant: InvitedGrant | None = None,
+    ) -> Any:
         """See :class:`IInvitations`."""
         if len(self._open) >= MAX_OPEN:
             raise InvitationRefused(f"{MAX_OPEN} invitations are open: /uninvite one of them first")
@@ -247,7 +258,7 @@ class Invitations:
         seconds = min(seconds, LONGEST_SPOKEN if is_spoken else LONGEST)
         yield self._context.available()
         for _ in range(NAMES_TRIED):
-            invitation = self._make(is_spoken)
+            invitation = self._make(is_spoken, "" if grant is None else grant.service)
             side = Inviter(
                 self._context.identity, invitation, self._context.runtime.random_bytes(SEED)
             )
@@ -261,16 +272,16 @@ class Invitations:
             raise InvitationRefused("the registry has no free nameplate: try again")
         expires_at = self._context.runtime.wall_time() + seconds
         place = invitation.nameplate
-        info = InvitationInfo(str(invitation), place, is_spoken, expires_at, name, replaces)
+        info = InvitationInfo(str(invitation), place, is_spoken, expires_at, name, replaces, grant)
         self._hold(info, side, seconds)
         yield self._save()
         return info
 
-    def _make(self, is_spoken: bool) -> Invitation:
+    def _make(self, is_spoken: bool, service: str) -> Invitation:
         random = self._context.runtime.random_bytes(NAMEPLATE + SECRET)
         if is_spoken:
             return Invitation.spoken(self._context.homes()[0], random, word_list())
-        return Invitation.link(self._context.homes()[0], random)
+        return Invitation.link(self._context.homes()[0], random, service)
 
     def _claim(self, side: Inviter, seconds: float) -> Deferred[Any]:
         claim = Claim(side.invitation.nameplate, side.message, max(1, int(seconds)))
@@ -403,7 +414,8 @@ class Invitations:
         elif partner.peer_id == self._context.identity.peer_id:
             self._end(one, "withdrawn", "you used it yourself, by another program")
         else:
-            met = Acquaintance(partner, server, one.info.name, True, one.info.replaces)
+            info = one.info
+            met = Acquaintance(partner, server, info.name, True, info.replaces, info.grant)
             self._context.met(met)
 
     # -- others'
@@ -485,7 +497,9 @@ class Invitations:
                 self._save()
         if partner.peer_id == self._context.identity.peer_id:
             raise InvitationRefused(_OWN)
-        self._context.met(Acquaintance(partner, side.invitation.server))
+        service = side.invitation.service
+        grant = InvitedGrant(service) if service else None
+        self._context.met(Acquaintance(partner, side.invitation.server, grant=grant))
         return partner.peer_id
 
     @inlineCallbacks

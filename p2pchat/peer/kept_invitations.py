@@ -4,7 +4,8 @@ Open invitations, unanswered tries and given answers, as they are kept over rest
 Both have the secret of an invitation, and are kept with the other secrets of a node, no longer than
 they are needed; each under a name that tells nothing of it.  As JSON::
 
-    invitation  {"line", "server", "seed", "expires_at", "name", "replaces"}
+    invitation  {"line", "server", "seed", "expires_at", "name", "replaces",
+                 "grant": {"service", "lifetime"}}
     try         {"line", "server", "seed", "expires_at", "message", "response"}
     answer      {"nameplate", "server", "expires_at", "peer", "message", "response", "completion"}
 
@@ -22,6 +23,7 @@ import attrs
 
 from p2pchat.errors import RemoteProtocolError
 from p2pchat.identity.pairing import SEED
+from p2pchat.peer.grants import InvitedGrant
 from p2pchat.wire.documents import MAX_LABEL, MAX_SERVER
 from p2pchat.wire.invitations import MAX_LINE
 from p2pchat.wire.members import SPARSE, As, Members, Time, each, nested, octets, text
@@ -50,6 +52,7 @@ class KeptInvitation(Members):
     expires_at: Time
     name: Annotated[str, text(MAX_USERNAME), SPARSE] = ""
     replaces: Annotated[str, text(MAX_LABEL), SPARSE] = ""
+    grant: Annotated[InvitedGrant | None, nested(InvitedGrant), SPARSE] = None
 
 
 @attrs.frozen

@@ -17,6 +17,7 @@ from twisted.python.failure import Failure
 from p2pchat import events
 from p2pchat.errors import P2PChatError
 from p2pchat.peer.driver import Driver
+from p2pchat.peer.grants import InvitedGrant
 from p2pchat.peer.invitations import Acquaintance
 from p2pchat.peer.people import People
 from p2pchat.peer.signaling import SignalingGroup
@@ -30,6 +31,7 @@ class Meetings:
 
     :ivar add_registry: keeps the URL of a registry where we are found, too.
     :ivar is_hidden: whether no registry is visited as a guest: then one where we meet is ours, too.
+    :ivar grant: lets a peer open a service for so many seconds.
     :ivar connect: calls a peer for our person; a Deferred fires when that is under way.
     """
 
@@ -40,10 +42,13 @@ class Meetings:
     add_registry: Callable[[str], None]
     is_hidden: bool
     connect: Callable[[str], Deferred[str]]
+    grant: Callable[[str, str, float | None], object]
 
     def met(self, met: Acquaintance) -> None:
         """Keep whom we met, and talk."""
         peer_id = self._people.introduce(met)
+        if met.grant is not None and met.invited:
+            self._let_in(peer_id, met.grant)
         if not met.invited:
             talking: Deferred[Any] = self._meet(peer_id, met.server)
             talking.addErrback(self._not_connected)
@@ -52,6 +57,13 @@ class Meetings:
         elif not self._people.is_blocked(peer_id):
             with self._driver as now:
                 self._endpoint.await_call(peer_id, met.partner.card.username, now)
+
+    def _let_in(self, peer_id: str, grant: InvitedGrant) -> None:
+        """Give whoever joined what the invitation was for."""
+        try:
+            self.grant(grant.service, peer_id, grant.lifetime)
+        except P2PChatError as error:
+            self._people.tell(events.Trouble(str(error)))
 
     @inlineCallbacks
     def _meet(self, peer_id: str, server: str) -> Any:

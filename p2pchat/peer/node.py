@@ -181,7 +181,7 @@ class Node:
         self._failed_calls = FailedCalls(signaling, clock, self._tell_failed)
         self._meetings = Meetings(
             *(self._people, endpoint, driver, signaling, self._keeping.add_registry),
-            *(self.settings.relay_only, self.connect),
+            *(self.settings.relay_only, self.connect, self.services.grant),
         )
 
     @property

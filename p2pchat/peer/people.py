@@ -251,7 +251,8 @@ class People:
             named = dict.fromkeys((*card.registries, met.server))
             card = attrs.evolve(card, registries=tuple(named)[:MAX_REGISTRIES])
         former = self.contacts[met.replaces].name if met.replaces else ""
-        self.tell(events.Paired(peer_id, card.username, met.invited, met.replaces))
+        service = "" if met.grant is None else met.grant.service
+        self.tell(events.Paired(peer_id, card.username, met.invited, met.replaces, service))
         self._keep(lambda: self.contacts.introduce(peer_id, card, met.name, met.replaces) != "")
         if former and met.replaces != peer_id:
             self._changed(met.replaces, former, "replaced")

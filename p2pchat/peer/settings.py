@@ -7,6 +7,7 @@ import unicodedata
 import attrs
 
 from p2pchat.errors import ConfigurationError, RemoteProtocolError
+from p2pchat.peer.grants import InvitedGrant
 from p2pchat.session.approval import AcceptPolicy
 from p2pchat.wire.usernames import check_username
 
@@ -158,6 +159,7 @@ class InvitationInfo:
     :ivar expires_at: seconds since 1970.
     :ivar name: what the contact is to be called, or "".
     :ivar replaces: id of the contact whose key is to be replaced, or "".
+    :ivar grant: what whoever joins may open; ``None``: nothing.
     """
 
     line: str = attrs.field(repr=False)
@@ -166,6 +168,7 @@ class InvitationInfo:
     expires_at: float
     name: str = ""
     replaces: str = ""
+    grant: InvitedGrant | None = None
 
 
 @attrs.frozen

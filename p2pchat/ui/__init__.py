@@ -33,6 +33,7 @@ Front ends of a node: the console and the JSON lines, on top of :class:`p2pchat.
     transfer_requests  what is asked of the transfers of files
     line_requests  what is asked of one line: an answer, another text, its deletion
       ├── known_lines   the lines that were shown, so that one can be meant; pure
+      ├── grant_options  what is granted, and for how long; pure
       ├── commands      the meaning of a typed line; pure
       ├── cursor        the current conversation; pure
       └── results       what commands show, as values; pure

@@ -17,8 +17,10 @@ from enum import Enum
 import attrs
 
 from p2pchat.errors import InvitationRefused, RemoteProtocolError
+from p2pchat.peer.grants import InvitedGrant
 from p2pchat.peer.pasted import whole_id
 from p2pchat.peer.settings import in_normal_form
+from p2pchat.ui.grant_options import invited_grant
 from p2pchat.wire.entries import MAX_TEXT
 from p2pchat.wire.invitations import MAX_PASTED, has_invitation
 from p2pchat.wire.nameplates import LONGEST
@@ -54,7 +56,7 @@ class Verb(Enum):
     CONTACTS = ("contacts", "", "your contacts, and whom you muted or blocked")
     NAME = ("name", "WHO NAME", "call a contact otherwise")
     VERIFY = ("verify", "[WHO|yes|no]", "compare words with somebody, and say what came of it")
-    INVITE = ("invite", "[NAME] [--for 2h] [--spoken]", "a line for a friend, to meet by once")
+    INVITE = ("invite", "[NAME] [--for 2h] [--spoken]", "a line for a friend; --grant web=8h, too")
     UNINVITE = ("uninvite", "[NAME]", "take an invitation back")
     JOIN = ("join", "INVITATION", "meet who gave you an invitation")
     FORGET = ("forget", "WHO", "remove a contact")
@@ -156,32 +158,39 @@ class InviteOptions:
 
     :ivar name: what the contact is to be called, or "".
     :ivar replaces: whether a contact of that name may be replaced.
+    :ivar grant: what whoever joins may open.
     """
 
     name: str = ""
     seconds: int = LONGEST
     is_spoken: bool = False
     replaces: bool = False
+    grant: InvitedGrant | None = None
 
     @classmethod
     def parse(cls, text: str) -> InviteOptions:
         """
         Read what follows the command.
 
-        :raises InvitationRefused: it makes no sense.
+        :raises InvitationRefused, ServiceNameRefused, WhoError: it makes no sense.
         """
-        words, name, seconds = iter(text.split()), [], LONGEST
+        words, name, seconds, grant = iter(text.split()), [], LONGEST, None
         flags = {"--spoken": False, "--replace": False}
         for word in words:
             if word in flags:
                 flags[word] = True
             elif word == "--for":
                 seconds = _seconds(next(words, ""))
+            elif word == "--grant":
+                grant = invited_grant(next(words, ""))
             elif word.startswith("--"):
-                raise InvitationRefused(f"/invite knows no {word}: --for 2h, --spoken, --replace")
+                raise InvitationRefused(
+                    f"/invite knows no {word}: --for 2h, --spoken, --replace, --grant web=8h"
+                )
             else:
                 name.append(word)
-        return cls(_petname(" ".join(name)), seconds, flags["--spoken"], flags["--replace"])
+        found = flags["--spoken"], flags["--replace"]
+        return cls(_petname(" ".join(name)), seconds, *found, grant)
 
 
 def _seconds(text: str) -> int:

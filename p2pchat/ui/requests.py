@@ -262,14 +262,15 @@ class Requests:
             )
         if wanted.replaces and not known:
             raise InvitationRefused("--replace needs the name of a contact; /contacts lists them")
-        made = maybeDeferred(
-            self._node.invitations.invite, wanted.name, wanted.seconds, wanted.is_spoken, known
-        )
+        asked = wanted.name, wanted.seconds, wanted.is_spoken, known, wanted.grant
+        made = maybeDeferred(self._node.invitations.invite, *asked)
         made.addCallbacks(self._later(self._invited), self._later(self._failed))
 
     def _invited(self, info: InvitationInfo) -> None:
         shown = info.line, info.nameplate, info.is_spoken, info.expires_at, info.name
-        self.announce(results.InvitationMade(*shown))
+        grant = info.grant
+        granted = ("", None) if grant is None else (grant.service, grant.lifetime)
+        self.announce(results.InvitationMade(*shown, *granted))
 
     def _uninvite(self, which: str) -> None:
         withdrawn = maybeDeferred(self._node.invitations.withdraw, which)

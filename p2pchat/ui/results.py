@@ -60,7 +60,8 @@ class InvitationMade(Result, event="invitation"):
     """
     An invitation of ours, to be given to one friend: a secret.
 
-    ``petname`` is what the contact will be called, "" for what it calls itself.
+    ``petname`` is what the contact will be called, "" for what it calls itself.  ``service`` is
+    what whoever joins may open, for ``seconds``, ``None``: until it is revoked.
     """
 
     line: str
@@ -68,6 +69,8 @@ class InvitationMade(Result, event="invitation"):
     spoken: bool
     expires_at: float  # seconds since 1970
     petname: str = ""
+    service: str = attrs.field(default="", metadata=SPARSE)
+    seconds: float | None = attrs.field(default=None, metadata=SPARSE)
 
 
 @attrs.frozen

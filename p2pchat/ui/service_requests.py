@@ -1,12 +1,7 @@
-"""
-Requests about services: who may open what, what is offered, what is open.
-
-``SERVICE WHO [TIME]``: a name may have blanks, so the last word is a time where it looks like one.
-"""
+"""Requests about services: who may open what, what is offered, what is open."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import Any
 
@@ -17,42 +12,7 @@ from p2pchat.errors import WhoError
 from p2pchat.interfaces import INode
 from p2pchat.peer.service_infos import OfferedInfo
 from p2pchat.ui import results
-
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}  # seconds
-LONGEST = 3650 * 86_400  # seconds; who means longer means until it is revoked
-_TIME = re.compile("([0-9]{1,6})([smhdw])")
-
-
-@attrs.frozen
-class GrantOptions:
-    """
-    The words after ``/grant`` or ``/revoke``.
-
-    :ivar lifetime: seconds; ``None`` where there is no time.
-    """
-
-    service: str
-    who: str
-    lifetime: float | None = None
-
-    @classmethod
-    def parse(cls, text: str) -> GrantOptions:
-        """
-        Read it.
-
-        :raises WhoError: it makes no sense.
-        """
-        service, *words = [one for one in text.split() if one != "--for"]
-        found = _TIME.fullmatch(words[-1]) if len(words) > 1 else None
-        lifetime = None
-        if found is not None:
-            lifetime = float(int(found[1]) * _UNITS[found[2]])
-            words.pop()
-            if not 0 < lifetime <= LONGEST:
-                raise WhoError("a grant is for a time such as 30m, 8h or 7d, of ten years at most")
-        if not words:
-            raise WhoError("say the service and whom you mean: ssh bob, for instance")
-        return cls(service, " ".join(words), lifetime)
+from p2pchat.ui.grant_options import GrantOptions
 
 
 @attrs.frozen

@@ -43,6 +43,23 @@ def amount(count: int) -> str:
     return f"{count} byte{'' if count == 1 else 's'}"
 
 
+def invited(made: results.InvitationMade) -> str:
+    """Return what an invitation lets open, as a sentence; "": nothing."""
+    if not made.service:
+        return ""
+    how_long = "until you /revoke it" if made.seconds is None else f"for {duration(made.seconds)}"
+    return f"They may open your {visible(made.service)} then, {how_long}. "
+
+
+def shared(event: events.Paired) -> str:
+    """Return what whoever was invited may open, as a sentence; "": nothing."""
+    if not event.service:
+        return ""
+    service = visible(event.service)
+    who = "They may open your" if event.invited else "You may open their"
+    return f" {who} {service}."
+
+
 def _who(event: Any, names: DisplayNames) -> str:
     """Return whom an event is about; a name alone means a contact."""
     if event.name:

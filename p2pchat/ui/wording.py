@@ -35,7 +35,7 @@ from p2pchat.ui.presence_wording import came, presence_facts, record_state, swit
 from p2pchat.ui.qr import qr_rows
 from p2pchat.ui.quoting import about, quote
 from p2pchat.ui.sentences import MAX_EXCERPT, MAX_EXCERPTS, excerpt, excerpts, sentence, table
-from p2pchat.ui.service_wording import SAYINGS
+from p2pchat.ui.service_wording import SAYINGS, invited, shared
 from p2pchat.ui.transfer_wording import TransferSayings
 from p2pchat.wire.visible import visible, visible_name
 
@@ -366,7 +366,7 @@ class Wording:
         until, how = _until(made.expires_at), "Say this" if made.spoken else "Give this line"
         yield _note(
             f"{how} to {who} and nobody else: whoever has it is let in, once, until {until}. "
-            "/uninvite takes it back."
+            f"{invited(made)}/uninvite takes it back."
         )
         yield Entry((made.line,), Colour.BOLD, stamped=False)
         columns, rows = (0, 0) if self.room is None or made.spoken else self.room()
@@ -384,7 +384,7 @@ class Wording:
         )
         hides = "unless /relay-only hides yours"
         addresses = f"You connect by yourselves; each learns the other's addresses, {hides}."
-        yield _note(f"{how} {addresses}", Colour.GOOD)
+        yield _note(f"{how} {addresses}{shared(event)}", Colour.GOOD)
 
     def _say_verify(self, event: events.VerificationWords) -> Entries:
         who, words = self.label(event.peer_id), visible(" ".join(event.words))

@@ -19,8 +19,9 @@ Owns how a line is found in what was pasted: capital letters, quotes, what nobod
 it, and where a mail program broke it, make no difference.  A line that was damaged is refused here,
 by its check, before it could be tried and so used up.
 
-A parameter, such as a grant or a group, may follow; this program knows none.  One that is named in
-``crit`` (as in RFC 7515 section 4.1.11) is refused where it isn't known; others are ignored.
+A parameter may follow; this program knows GRANT, the service that whoever joins may open.  One that
+is named in ``crit`` (as in RFC 7515 section 4.1.11) is refused where it isn't known; others are
+ignored.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ import attrs
 
 from p2pchat.errors import RemoteProtocolError
 from p2pchat.wire.origins import origin, registry_url
+from p2pchat.wire.service_names import is_service
 from p2pchat.wire.usernames import with_plain_hyphens
 from p2pchat.wire.words import WordList
 
@@ -51,7 +53,8 @@ MAX_SEARCHED = 65_536  # characters in which one is looked for: more than a mess
 MAX_LINE = 1000  # characters of an invitation
 MAX_PARAMETERS = 8
 CRITICAL = "crit"  # the parameter that names those that must be known
-KNOWN: frozenset[str] = frozenset()  # parameters that this program knows
+GRANT = "grant"  # a service that whoever joins may open at the inviter's
+KNOWN = frozenset({GRANT})  # parameters that this program knows
 
 # Wherever a mail program broke it.
 _LINK = re.compile(r"p ?2 ?p ?c ?h ?a ?t ?: ?/{0,2} ?j ?o ?i ?n ?/", re.IGNORECASE)
@@ -80,9 +83,11 @@ class Invitation:
     parameters: str = ""
 
     @classmethod
-    def link(cls, server: str, random: bytes) -> Invitation:
-        """Make one to be pasted, of NAMEPLATE + SECRET random bytes."""
-        return cls(server.lower(), _base32(random[:NAMEPLATE]), _base32(random[NAMEPLATE:]))
+    def link(cls, server: str, random: bytes, service: str = "") -> Invitation:
+        """Make one to be pasted, of NAMEPLATE + SECRET random bytes, and perhaps with a grant."""
+        parameters = f"{GRANT}={service}" if service else ""
+        place, secret = _base32(random[:NAMEPLATE]), _base32(random[NAMEPLATE:])
+        return cls(server.lower(), place, secret, parameters)
 
     @classmethod
     def spoken(cls, server: str, random: bytes, words: WordList) -> Invitation:
@@ -95,6 +100,13 @@ class Invitation:
     def is_spoken(self) -> bool:
         """Whether it is one to be said."""
         return is_spoken(self.nameplate)
+
+    @property
+    def service(self) -> str:
+        """The service that it lets whoever joins open, or ""."""
+        named = dict(one.partition("=")[::2] for one in self.parameters.split("&"))
+        service = named.get(GRANT, "")
+        return service if is_service(service) else ""
 
     @property
     def origin(self) -> str:

@@ -16,6 +16,7 @@ from p2pchat import events
 from p2pchat.errors import InvitationRefused
 from p2pchat.identity.keys import Identity
 from p2pchat.identity.pairing import Inviter
+from p2pchat.peer.grants import InvitedGrant
 from p2pchat.peer.kept_invitations import KINDS, KeptInvitation, KeptInvitations, KeptTry
 from p2pchat.peer.profile import load_profile
 from p2pchat.peer.settings import InvitationInfo
@@ -27,6 +28,7 @@ from p2pchat.wire.documents import Card
 from p2pchat.wire.invitations import Invitation, parse_invitation
 from p2pchat.wire.nameplates import PakeResponse
 from p2pchat.wire.strict_json import dumps, loads
+from tests.cases import each
 from tests.simulation.behaviour import PORT_RESTRICTED_CONE
 from tests.simulation.link import SEVERED
 from tests.simulation.world import Person, World
@@ -110,6 +112,36 @@ class MeetingTests(InvitationCase):
         self.assertRegex(info.line, r"^[0-9]{6}(-[a-z]+){3}$")
         self.world.result(self.bob.node.invitations.join(info.line.replace("-", " ").upper()))
         self.assert_together()
+
+    @each(False, True)
+    def test_grant(self, spoken: bool) -> None:
+        """Whoever joins may open what the line says, and nothing else; both are told."""
+        invite = self.alice.node.invitations.invite
+        made = invite("", DAY, spoken, grant=InvitedGrant("web", 3600.0))
+        line = self.world.result(made).line
+        self.assertEqual(line.endswith("?grant=web"), not spoken)
+        self.world.result(self.bob.node.invitations.join(line))
+        self.assert_together()
+        (grant,) = self.alice.node.services.grants()
+        self.assertEqual((grant.service, grant.peer_id), ("web", self.bob.node.peer_id))
+        assert grant.seconds is not None
+        self.assertTrue(3500 < grant.seconds <= 3600)
+        self.assertEqual(self.bob.node.services.grants(), [])
+        self.assertEqual([one.service for one in self.alice.events(events.Paired)], ["web"])
+        known = "" if spoken else "web"  # words say no more than who
+        self.assertEqual([one.service for one in self.bob.events(events.Paired)], [known])
+
+    def test_grant_is_kept(self) -> None:
+        """An invitation with a grant outlives the program with it."""
+        made = self.alice.node.invitations.invite("", DAY, False, grant=InvitedGrant("web"))
+        line = self.world.result(made).line
+        self.world.result(self.alice.node.stop())
+        self.alice = self.restart(self.alice)
+        self.world.settle(self.alice)
+        self.world.result(self.bob.node.invitations.join(line))
+        self.assert_together()
+        (grant,) = self.alice.node.services.grants()
+        self.assertEqual((grant.service, grant.seconds), ("web", None))
 
     def test_inviter_is_away(self) -> None:
         """Who joins while the inviter has no network meets her when she is back."""

@@ -13,6 +13,7 @@ from zope.interface import implementer
 from p2pchat import events
 from p2pchat.errors import LocalProtocolError, WhoError
 from p2pchat.interfaces import IIndications, IInvitations, INode
+from p2pchat.peer.grants import InvitedGrant
 from p2pchat.peer.settings import (
     ContactInfo,
     ConversationInfo,
@@ -77,9 +78,15 @@ class FakeInvitations:
         return self.infos
 
     def invite(
-        self, name: str, seconds: int, is_spoken: bool, replaces: str = ""
+        self,
+        name: str,
+        seconds: int,
+        is_spoken: bool,
+        replaces: str = "",
+        grant: InvitedGrant | None = None,
     ) -> Deferred[InvitationInfo]:
-        return self._noted("invite", name, seconds, is_spoken, replaces)
+        granted = () if grant is None else (grant,)
+        return self._noted("invite", name, seconds, is_spoken, replaces, *granted)
 
     def arrived(self, peer_id: str) -> None:
         self.asked.append(("arrived", peer_id))

@@ -7,34 +7,11 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat import events
-from p2pchat.errors import WhoError
 from p2pchat.peer.service_infos import GrantInfo, OfferedInfo, OpenStreamInfo
 from p2pchat.ui import results
 from p2pchat.ui.requests import Requests
-from p2pchat.ui.service_requests import GrantOptions
 from tests.cases import each
 from tests.ui.fake_node import BOB, CAROL, FakeNode
-
-
-class GrantOptionsTests(SynchronousTestCase):
-    """What follows the command."""
-
-    @each(
-        ("ssh bob", ("ssh", "bob", None)),
-        ("ssh bob 8h", ("ssh", "bob", 28_800.0)),
-        ("ssh bob --for 30m", ("ssh", "bob", 1800.0)),
-        ("web Bob the builder 7d", ("web", "Bob the builder", 604_800.0)),
-        ("web 8h", ("web", "8h", None)),
-        (f"web {BOB} 90s", ("web", BOB, 90.0)),
-    )
-    def test_understood(self, text: str, expected: tuple[str, str, float | None]) -> None:
-        """A service, who, and a time if the last word is one."""
-        self.assertEqual(GrantOptions.parse(text), GrantOptions(*expected))
-
-    @each("ssh", "ssh --for", "ssh bob 0h", "ssh bob 999999d")
-    def test_refused(self, text: str) -> None:
-        """What says too little, or a time that is none."""
-        self.assertRaises(WhoError, GrantOptions.parse, text)
 
 
 class ServiceRequestsTests(SynchronousTestCase):

@@ -120,6 +120,16 @@ class ParameterTests(SynchronousTestCase):
         self.assertEqual(found.parameters, "group=abc&grant=x.y")
         self.assertNotEqual(found.password, read(self.line("")).password)
 
+    def test_service(self) -> None:
+        """A grant is a part of the line that nobody can change, and names a service or nothing."""
+        line = str(Invitation.link("https://r.test", bytes(range(24)), "web"))
+        self.assertEqual(parse_invitation(line, "https://r.test", WORDS).service, "web")
+        self.assertIn("damaged", refused(line.replace("grant=web", "grant=ssh")))
+        self.assertIn("damaged", refused(line.partition("?")[0]))
+        for odd in ("grant=Web", "grant=", "grants=web", "x=grant"):
+            found = parse_invitation(self.line(odd), "https://r.test", WORDS)
+            self.assertEqual(found.service, "")
+
     def test_critical(self) -> None:
         """What must be known and isn't is refused, by name."""
         why = refused(self.line("group=abc&crit=group"))
