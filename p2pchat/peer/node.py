@@ -238,6 +238,7 @@ class Node:
         begin(self._watch_interfaces, WATCH_INTERVAL)
         begin(lambda: self._endpoint.tidy(clock.seconds()), TIDY_INTERVAL)
         begin(self._presence.look, PAUSE)
+        begin(self.services.tidy, TIDY_INTERVAL)
         if self._store.is_lasting:
             begin(self._outbox.look, TICK)
             begin(self._mail.look, TICK)

@@ -8,13 +8,16 @@ Links for services: brought up where there is none, waited for, and quiet about 
                                     ├─ PathFound: the direct one that some wait for ─▶ they
                                     └─ CallFailed, Disconnected ─▶ all who wait fail
 
+Who called for a service hangs up IDLE after its last stream; and whoever may open nothing any more,
+and isn't talked with, is hung up on at once.
+
 What happens to a link on which nobody talks is told to nobody: the person asked for none.  Where
 ``direct`` was wanted and the path moves to a relay, what uses it ends: a relay is somebody's money.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 from weakref import WeakSet
 
@@ -39,6 +42,7 @@ from p2pchat.session.endpoint import Endpoint
 from p2pchat.session.explanation import sentences
 from p2pchat.session.peer_session import PeerSession
 
+IDLE = 600.0  # seconds; a page that is read, and the next click needn't wait for a call
 MAX_WAITS = 1024  # who wait for a link, as many as there may be streams
 
 _OF_LINK = (
@@ -78,6 +82,7 @@ class ServiceLinks:
     call: Callable[[str], Deferred[None]]
     relayed: set[str] = attrs.Factory(set)
     _waits: dict[str, dict[Deferred[None], str]] = attrs.Factory(dict)  # by peer: the path wanted
+    _wanted: dict[str, float] = attrs.Factory(dict)  # whom we called: when it was used last
     _quiet: set[str] = attrs.Factory(set)  # peers of links that nobody talks on
     _direct_only: dict[str, WeakSet[Any]] = attrs.Factory(dict)  # transports, by peer
 
@@ -85,6 +90,7 @@ class ServiceLinks:
         """Return a Deferred that fires when a link with such a path is open."""
         session = self._endpoint.live_session(peer_id)
         is_open = session is not None and session.is_open
+        self._wanted[peer_id] = self._clock.seconds()
         if session is not None and is_open and self._fits(session, path):
             return succeed(None)
         if is_open and path == RELAY:
@@ -123,6 +129,23 @@ class ServiceLinks:
     def keep_direct(self, peer_id: str, transport: Any) -> None:
         """End what uses a transport where the path moves to a relay."""
         self._direct_only.setdefault(peer_id, WeakSet()).add(transport)
+
+    def hang_up(self, may_call: Callable[[str], bool], used: Collection[str]) -> None:
+        """
+        End links that are for services alone, and of no use any more.
+
+        :param may_call: tells whether a peer may open anything here.
+        :param used: peers with whom streams are open.
+        """
+        now = self._clock.seconds()
+        self._wanted.update(dict.fromkeys(self._wanted.keys() & set(used), now))
+        for session in self._endpoint.alive():
+            peer_id = session.peer_id
+            wanted_at = self._wanted.get(peer_id)
+            is_over = not may_call(peer_id) if wanted_at is None else now - wanted_at >= IDLE
+            if is_over and session.is_open and session.is_for_services:
+                with self._driver as now:
+                    session.disconnect(now)
 
     def _given_up(self, peer_id: str, wait: Deferred[None]) -> None:
         """Nobody waits there any more: what is called for nobody needn't ring on."""
@@ -175,6 +198,7 @@ class ServiceLinks:
                 return is_quiet and event.accepted
         if isinstance(event, events.CallFailed | events.Disconnected):
             self._quiet.discard(peer_id)
+            self._wanted.pop(peer_id, None)
             self.relayed.discard(peer_id)
             self._direct_only.pop(peer_id, None)
         return is_quiet and isinstance(event, _OF_LINK)

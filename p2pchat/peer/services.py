@@ -78,6 +78,9 @@ class Links(Protocol):
     def overdue(self, peer_id: str, path: str, seconds: float) -> P2PChatError:
         """Return why there is no link in time."""
 
+    def hang_up(self, may_call: Callable[[str], bool], used: Collection[str]) -> None:
+        """End links that are of no use any more."""
+
     def takes(self, event: events.SessionEvent) -> bool:
         """Take an event; tells whether nobody is told."""
 
@@ -282,6 +285,12 @@ class Services:
         for one in self._streams.open_streams():
             if not one.is_ours and not self.access.may_keep(one.peer_id, one.service):
                 self._streams.close(one.peer_id, one.service)
+        self.tidy()
+
+    def tidy(self) -> None:
+        """End links that are of no use any more; called now and then."""
+        used = {one.peer_id for one in self._streams.open_streams()}
+        self.links.hang_up(self.access.may_call, used)
 
     def _changed(self, info: StreamInfo, is_open: bool) -> None:
         if info.service.startswith(RESERVED):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
 from typing import Any
 
 import attrs
@@ -38,6 +39,7 @@ class FakeLinks:
     asked: list[tuple[str, str]] = attrs.Factory(list)
     waits: list[Deferred[None]] = attrs.Factory(list)
     direct: list[Any] = attrs.Factory(list)
+    hung_up: list[set[str]] = attrs.Factory(list)  # who might have stayed, each time
 
     def bring_up(self, peer_id: str, path: str) -> Deferred[None]:
         self.asked.append((peer_id, path))
@@ -58,6 +60,9 @@ class FakeLinks:
 
     def overdue(self, peer_id: str, path: str, seconds: float) -> P2PChatError:
         return PeerOffline(f"not within {seconds} seconds")
+
+    def hang_up(self, may_call: Callable[[str], bool], used: Collection[str]) -> None:
+        self.hung_up.append({one for one in self.others if may_call(one)})
 
     def takes(self, event: events.SessionEvent) -> bool:
         return False

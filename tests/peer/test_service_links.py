@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat import events
 from p2pchat.errors import NoPath, NotGranted, PeerOffline
-from p2pchat.peer.service_links import ServiceLinks
+from p2pchat.peer.service_links import IDLE, ServiceLinks
 from p2pchat.session.approval import AcceptPolicy
 from tests.simulation.behaviour import PORT_RESTRICTED_CONE, SYMMETRIC
 from tests.simulation.world import Person, World
@@ -156,6 +156,38 @@ class BringUpTests(LinkCase):
         self.assertEqual(self.bob.node.conversations(), [])
         wait.cancel()
         self.failureResultOf(wait)
+
+
+class HangUpTests(LinkCase):
+    """Links that nobody needs any more."""
+
+    def test_revoked(self) -> None:
+        """Who may open nothing any more has no link any more, and can't have another."""
+        self.grant()
+        self.world.result(self.bring_up())
+        self.bob.node.services.revoke("web", self.alice.node.peer_id)
+        self.world.wait(lambda: self.links.path_of(self.their_id) == "", awaited="the end")
+        self.assertEqual(self.told(self.bob), ["grant", "grant"])
+
+    def test_talking(self) -> None:
+        """A conversation goes on, whatever is revoked."""
+        self.grant()
+        self.world.result(self.bring_up())
+        self.world.result(self.bob.node.connect(self.alice.node.peer_id))
+        self.bob.node.services.revoke("web", self.alice.node.peer_id)
+        self.world.internet.run(15)
+        self.assertEqual(self.links.path_of(self.their_id), "direct")
+
+    def test_idle(self) -> None:
+        """Who called hangs up when nothing was open for a while."""
+        self.grant()
+        self.world.result(self.bring_up())
+        self.world.internet.run(IDLE - 60)
+        self.world.result(self.bring_up())
+        self.world.internet.run(IDLE - 60)
+        self.assertEqual(self.links.path_of(self.their_id), "direct")
+        self.world.internet.run(120)
+        self.assertEqual(self.links.path_of(self.their_id), "")
 
 
 class PathTests(LinkCase):
