@@ -511,7 +511,6 @@ class NumberTests(SynchronousTestCase):
             f"those that wait the {liveness.MAX_PONGS} newest are answered",
             f"may carry {streams.WINDOW:,} bytes, all its bytes counted",
             f"up to {streams.MAX_WINDOW:,} bytes ({conversation.GREATEST_WINDOW:,} for a conv",
-            f"two round trips, or {streams.QUICK} seconds if",
             f"at most {streams.PIECE:,} bytes of each other stream by turns",
             f"looks at {streams.CONTROL_BURST} at once, and then at one every "
             f"{streams.CONTROL_INTERVAL} seconds",

@@ -21,7 +21,8 @@ Sessions of one peer with others: calls, links, conversations, and every decisio
             │     │     ├── quic ── one connection; qh3_connection, quic_secrets
             │     │     └── renewal ── other keys and sizes for it
             │     ├── datagram_size ── what the path carries
-            │     ├── streams ── frames, credit, and whose turn it is
+            │     ├── streams ── frames, credit, and whose turn it is; receive_window
+            │     ├── byte_streams ── those of services; service_stream, one of them
             │     └── control ── HELLO, heartbeats, DISCONNECT; liveness, verification,
             │           mailbox_exchange, registry_exchange: each an announcement
             ├── composing ── that somebody types

@@ -111,7 +111,8 @@ class Control:
     def link_began(self) -> None:
         """Say HELLO on a new link, and then what there is to say."""
         self.link_ended()
-        can = (messages.RENEWS,) + (messages.VERIFIES,) * (self.verification is not None)
+        can: tuple[str, ...] = (messages.RENEWS, messages.SERVES)
+        can += (messages.VERIFIES,) * (self.verification is not None)
         can += tuple(one.feature for one in self._announcements())
         self._greeting = messages.Hello(self.username, can)
         self.conversation.link_began()

@@ -25,11 +25,13 @@ from typing import Protocol, get_args
 
 import attrs
 
+from p2pchat.errors import LinkLost
 from p2pchat.session.approval import AcceptPolicy, By
 from p2pchat.session.callers import Callers, Ring
 from p2pchat.session.conversation_events import Batch
 from p2pchat.session.peer_session import PeerSession
 from p2pchat.session.receipts import Receipts
+from p2pchat.session.service_stream import ServiceStream
 from p2pchat.session.stages import DocumentReady, SessionContext, SessionOutcome
 from p2pchat.session.stored import ConversationState, EntryRange, StoredEntry
 from p2pchat.traversal.agent import Agent, AgentEvent, LinkDatagrams, OfAttempt
@@ -41,7 +43,7 @@ from p2pchat.traversal.path_hint import PathHint
 from p2pchat.traversal.routes import CHAT_SOCKET, PORTION, RELAYS, Datagram
 from p2pchat.wire.addresses import Address
 from p2pchat.wire.documents import Offer, PeerDocument, Refusal, Ringing
-from p2pchat.wire.messages import VERIFIES
+from p2pchat.wire.messages import SERVES, VERIFIES
 
 STALE_TIMERS = 64  # entries of the heap that are out of date, beside as many as are valid, at most
 AWAITED = 600.0  # seconds for which the call of one who was let in needs no yes
@@ -239,6 +241,20 @@ class Endpoint:
         if session is not None and session.is_open and session.link.control.composing is not None:
             session.link.control.composing.type(now)
             session.notify()
+
+    def open_stream(self, peer_id: str, service: str) -> ServiceStream:
+        """
+        Ask a peer for a service of its.
+
+        :raises LinkLost: no link is open that carries one.
+        :raises TooManyStreams: so many wait already.
+        """
+        session = self.sessions.get(peer_id)
+        if session is None or not session.is_open:
+            raise LinkLost("no link to them is open")
+        if SERVES not in session.link.control.features:
+            raise LinkLost("their program is too old to offer services")
+        return session.link.services.open(service)
 
     def _confirm(self, now: float) -> None:
         """Let conversations send the receipts that are due."""

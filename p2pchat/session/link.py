@@ -98,7 +98,7 @@ class LinkStalled:
     """Something that was sent isn't acknowledged in time, whatever else is."""
 
 
-LinkEvent = LinkWritable | LinkOpened | quic.StreamEvent | LinkShrunk | LinkStalled | LinkEnded
+LinkEvent = LinkWritable | LinkOpened | quic.QuicEvent | LinkShrunk | LinkStalled | LinkEnded
 
 
 @attrs.define(eq=False)
@@ -118,6 +118,7 @@ class Link:
     :ivar binding: the channel binding, once the other side has proved its key.
     :ivar remote_key: the other side's public key, once that has proved it.
     :ivar trip: seconds that a document and its answer take, for what comes before a path.
+    :ivar renewals: how often it was renewed.
     """
 
     identity: Identity
@@ -133,6 +134,7 @@ class Link:
     trip: float = 0.0
     remote_key: bytes = b""
     binding: bytes = b""
+    renewals: int = 0
     state: LinkState = LinkState.PROVING
     _connection: quic.QuicConnection | None = None
     _flight: Flight = attrs.Factory(Flight)
@@ -149,7 +151,7 @@ class Link:
     _starts_anew: bool = False  # once the link is heard on a new path
     _proved: bool = False  # our proof is written
     _opening: FrameReader = attrs.Factory(FrameReader)  # of their control stream, up to PROOF
-    _held: list[quic.StreamEvent] = attrs.Factory(list)  # before it holds
+    _held: list[quic.QuicEvent] = attrs.Factory(list)  # before it holds
     _held_bytes: int = 0
     _events: deque[LinkEvent] = attrs.Factory(deque)
 
@@ -255,6 +257,7 @@ class Link:
 
     def _renewed(self, now: float) -> None:
         self._renewal.done()
+        self.renewals += 1
         self._keys_at, self._key_updates = now, 0
         self._may_probe()
 
@@ -428,7 +431,7 @@ class Link:
             return self.writes_early and self._proved
         return self.state is LinkState.OPEN and self._renewal.is_quiet
 
-    def send(self, stream: int, data: bytes, end: bool = False) -> None:
+    def send(self, stream: int, data: bytes | memoryview, end: bool = False) -> None:
         """
         Write to a stream; QUIC takes it from here.
 
@@ -443,13 +446,30 @@ class Link:
         except LinkClosed as error:
             self._end(error, 0.0)
 
+    def may_open(self, stream: int) -> bool:
+        """Tell whether a bidirectional stream of ours may be opened."""
+        return self._connection is not None and self._connection.may_open(stream)
+
     def refuse(self, stream: int) -> None:
-        """Have nothing to do with a stream of the other side, in either direction."""
+        """Have nothing to do with a stream, in either direction."""
         if self._connection is not None:
-            try:
-                self._connection.refuse(stream)
-            except LinkClosed as error:
-                self._end(error, 0.0)
+            self._tell(self._connection.refuse, stream)
+
+    def stop(self, stream: int) -> None:
+        """Take nothing more of what the other side writes on a stream."""
+        if self._connection is not None:
+            self._tell(self._connection.stop, stream)
+
+    def forget(self, stream: int) -> None:
+        """Keep nothing of a stream on which both sides have ended."""
+        if self._connection is not None:
+            self._connection.forget(stream)
+
+    def _tell(self, call: Callable[[int], None], stream: int) -> None:
+        try:
+            call(stream)
+        except LinkClosed as error:
+            self._end(error, 0.0)
 
     def backlog(self) -> int:
         """Return how many bytes wait for a first transmission."""
@@ -476,7 +496,7 @@ class Link:
             else:
                 self._hold(event, connection.binding)
 
-    def _hold(self, event: quic.StreamEvent, binding: bytes | None) -> None:
+    def _hold(self, event: quic.QuicEvent, binding: bytes | None) -> None:
         """Keep what comes before the other side's proof, and look whether that is complete."""
         control = quic.first_stream(not self.dials)
         if not isinstance(event, quic.StreamData):

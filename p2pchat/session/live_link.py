@@ -27,6 +27,7 @@ from collections.abc import Callable, Sequence
 import attrs
 
 from p2pchat.errors import RemoteProtocolError
+from p2pchat.session.byte_streams import ByteStreams
 from p2pchat.session.control import Control, ControlEvent
 from p2pchat.session.conversation import KIND
 from p2pchat.session.conversation_events import ConversationEvent, Introduced
@@ -41,6 +42,8 @@ from p2pchat.session.link import (
 )
 from p2pchat.session.liveness import IdleTracker
 from p2pchat.session.qh3_connection import DATAGRAM_SIZE
+from p2pchat.session.quic import StreamsRenewed
+from p2pchat.session.stages import StreamStirred
 from p2pchat.session.streams import BACKLOG, Reader, Streams, Writer
 from p2pchat.traversal.earliest import earliest
 from p2pchat.traversal.pairs import Path
@@ -95,6 +98,7 @@ LiveLinkEvent = (
     | RuleBroken
     | StreamRefused
     | ProbeWanted
+    | StreamStirred
 )
 
 
@@ -105,6 +109,7 @@ class LiveLink:
 
     :ivar control: what is said on the link.
     :ivar idle: for how long the path carried nothing.
+    :ivar services: the streams on which services are reached.
     :ivar name: of the link that was begun last, the same on both sides; empty before any.
     :ivar path: the one in use.
     :ivar kinds: who takes streams of other kinds than a conversation.
@@ -114,6 +119,7 @@ class LiveLink:
 
     control: Control
     idle: IdleTracker
+    services: ByteStreams
     name: str = ""
     path: Path | None = None
     kinds: dict[str, Callable[[Opening], Reader | str]] = attrs.Factory(dict)
@@ -149,6 +155,7 @@ class LiveLink:
         self._link, self.name = link, name
         self._is_broken, self._has_greeted, self._introduced = False, False, None
         self._streams = Streams(link.dials, self._accept, self._receive_control)
+        self.services.begin(link.dials, self._streams.spend)
         self.path, self._silent_at = None, None
         self._size.path_changed()
         link.start(now)
@@ -264,6 +271,7 @@ class LiveLink:
             self._link.close(reason, now)
             self._farewell += self._datagrams(now)
         self._link, self._introduced = None, None
+        self.services.lose()
         self.heard()  # nothing is awaited any more
         self.control.link_ended()
 
@@ -289,7 +297,8 @@ class LiveLink:
             if self.path is not None or not isinstance(event, Introduced):
                 return event
             self._introduced = event
-        return None
+        stirred = self.services.next_stirred()
+        return None if stirred is None else StreamStirred(stirred)
 
     def _goes_on(self, now: float) -> bool:
         """Take what is there of frames, or else the next event of the link, if there is any."""
@@ -336,8 +345,11 @@ class LiveLink:
                 self.control.conversation.their_key = link.remote_key
                 if self.control.verification is not None:
                     self.control.verification.link_opened(link.binding, link.remote_key)
+            case StreamsRenewed():
+                self.services.renewed()
             case _ if not self._is_broken:
-                self._streams.receive(event, now)
+                streams = self._streams if event.stream & 2 else self.services
+                streams.receive(event, now)
         return True
 
     def _takes_goodbye(self) -> bool:
@@ -366,10 +378,12 @@ class LiveLink:
     def _receive_control(self, body: bytes, now: float) -> None:
         message = messages.decode(body)
         match message:
-            case Credit() if self.control.is_open:
-                self._streams.credited(message)
+            case Credit(stream) if self.control.is_open:
+                (self._streams if stream & 2 else self.services).credited(message)
             case Renew(secret) if self.control.is_open and self._link is not None:
                 self._link.receive_renewal(secret)
+            case StreamRefusal(stream) if self.control.is_open and not stream & 2:
+                self.services.refused(message)
             case StreamRefusal(_, reason, detail) if self.control.is_open:
                 opening = self._streams.refused(message)
                 if opening is not None:
@@ -392,6 +406,7 @@ class LiveLink:
         if room > 0:
             said = self.control.next_messages(now)
             said += streams.next_messages(self.control.rtt, now)
+            said += self.services.next_messages(self.control.rtt, now)
             self._write_control(link, said)
         for stream in streams.next_unwanted():
             link.refuse(stream)
@@ -399,10 +414,26 @@ class LiveLink:
         while link.is_writable and (write := next(writes, None)) is not None:
             link.send(*write)
             room -= len(write[1])
+        room -= self._fill_services(link, room, now)
         if self.control.is_leaving and room > 0 and link.is_writable:
             goodbye = self.control.next_goodbye(streams.written())
             self._write_control(link, [] if goodbye is None else [goodbye])
         return room <= 0
+
+    def _fill_services(self, link: Link, room: int, now: float) -> int:
+        """Hand on what goes out on streams of services; returns its bytes."""
+        for stream in self.services.next_stopped():
+            link.stop(stream)
+        for stream, is_cut_off in self.services.next_ended().items():
+            if is_cut_off:
+                link.refuse(stream)
+            link.forget(stream)
+        written = 0
+        writes = self.services.next_writes(room, link, now)
+        while link.is_writable and (write := next(writes, None)) is not None:
+            link.send(*write)
+            written += len(write[1])
+        return written
 
     @staticmethod
     def _write_control(link: Link, said: Sequence[messages.ControlMessage]) -> None:
@@ -464,6 +495,7 @@ class LiveLink:
             self._begin_slot(now)
             self._link.handle_timer(now)
             self._notice_silence(now)
+            self.services.handle_timer(now)
         self.control.handle_timer(now)
 
     def get_timer(self) -> float | None:
@@ -472,4 +504,7 @@ class LiveLink:
             return earliest(self._silent_at, self.control.get_timer())
         slot = self._slot_end if self._work_left <= 0 else self._streams.get_timer()
         times = (self._link.get_timer(), slot, self._silent_at, self.control.get_timer())
-        return earliest(*times, self._unheard_at, self._unanswered_at, self._unopened_at)
+        return earliest(
+            *(*times, self._unheard_at, self._unanswered_at, self._unopened_at),
+            self.services.get_timer(),
+        )

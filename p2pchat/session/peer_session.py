@@ -46,6 +46,7 @@ from p2pchat.session.stages import (
     SignalingDoubted,
     Stage,
     StoreRequest,
+    StreamStirred,
     lingering,
 )
 from p2pchat.session.stored import About
@@ -426,6 +427,8 @@ class PeerSession(SessionPath):
 
     def _react_to_call(self, event: object, now: float) -> None:
         match event:
+            case StreamStirred():
+                self._events.append(event)
             case StreamRefused(kind, reason, detail):
                 self.log.note(f"they take no {kind}: {reason} {detail}".rstrip(), now)
             case ProbeWanted(size):

@@ -64,7 +64,7 @@ DATAGRAM_SIZE = 1200  # bytes; RFC 9000 section 14, fits every path that carries
 VERSION = QuicProtocolVersion.VERSION_1
 SUITE = CipherSuite.AES_128_GCM_SHA256  # of Initial packets (RFC 9001 section 5.2), and renewed
 STREAMS = 103  # of each kind that the other side may have opened; what a handshake of qh3's says
-# Streams that we take for allowed after going on: their owner has a lower limit of its own.
+# Unidirectional ones that we take for allowed after going on: their owner has a lower limit.
 MAY_OPEN = 2**20
 ACK_DELAY = (3, 0.025)  # exponent, and seconds; what qh3 tells in a handshake
 MAX_CRYPTO = 16 * 1024  # bytes of TLS under each kind of keys; ours has 2,000, and none afterwards
@@ -119,10 +119,15 @@ def _install(core: PacketCore, direction: str, epoch: Epoch, traffic: bytes) -> 
     core.install_packet_key(direction, int(epoch), (name, header_name), *arguments)
 
 
-def _allow(core: PacketCore, most: int | None) -> None:
-    """Tell a core that goes on what the other side allows; ``most`` bytes have its datagrams."""
+def _allow(core: PacketCore, most: int | None, may_open: int) -> None:
+    """
+    Tell a core that goes on what the other side allows.
+
+    :param most: bytes of its datagrams.
+    :param may_open: bidirectional streams of ours, in all.
+    """
     core.apply_peer_transport_parameters(
-        *(WINDOW, WINDOW, WINDOW, WINDOW, MAY_OPEN, MAY_OPEN),
+        *(WINDOW, WINDOW, WINDOW, WINDOW, may_open, MAY_OPEN),
         *ACK_DELAY,
         peer_idle_timeout=IDLE_TIMEOUT,
         max_datagram_frame_size=None,
@@ -219,14 +224,15 @@ class KeyedConnection(QuicConnection):
         take(hello, *outputs)
 
     def next_core(
-        self, secret: bytes, size: int, rtt: float, opened: int, now: float
+        self, secret: bytes, size: int, rtt: float, opened: tuple[int, int], now: float
     ) -> PacketCore:
         """
         Make a packet core that this connection can go on in.
 
         :param secret: 32 random bytes that only both ends know.
         :param size: bytes of its longest datagrams.
-        :param opened: streams of each kind that the other side has opened before.
+        :param opened: streams of each kind that the other side has opened before, and
+            bidirectional ones that we have.
         """
         ours, theirs = ROLES if self._is_client else ROLES[::-1]
         core = PacketCore(
@@ -251,8 +257,8 @@ class KeyedConnection(QuicConnection):
             stream_send_limit_bidi_remote=0,
             stream_send_limit_uni=0,
             max_stream_reassembly=WINDOW,
-            local_max_streams_bidi=opened + STREAMS,
-            local_max_streams_uni=opened + STREAMS,
+            local_max_streams_bidi=opened[0] + STREAMS,
+            local_max_streams_uni=opened[0] + STREAMS,
             peer_max_streams_bidi=0,
             peer_max_streams_uni=0,
             initial_rtt=max(INITIAL_RTT[0], rtt),
@@ -263,7 +269,7 @@ class KeyedConnection(QuicConnection):
             _install(core, direction, Epoch.ONE_RTT, next_secret(secret, role))
         for epoch in (Epoch.INITIAL, Epoch.HANDSHAKE):
             core.discard_keys(int(epoch))
-        _allow(core, None)
+        _allow(core, None, opened[1] + STREAMS)
         core.handshake_complete()
         core.handshake_confirmed()
         return core
@@ -274,7 +280,8 @@ class KeyedConnection(QuicConnection):
 
     def shrink(self) -> None:
         """Send no datagrams above DATAGRAM_SIZE from now on; qh3 has no other word for it."""
-        _allow(self._require_core(), DATAGRAM_SIZE)
+        core = self._require_core()
+        _allow(core, DATAGRAM_SIZE, core.stream_limits[0])
 
     def forget_handshake(self) -> None:
         """Drop all that leads to the secrets of the handshake."""

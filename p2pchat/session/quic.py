@@ -83,7 +83,13 @@ class StreamStopped:
     stream: int
 
 
+@attrs.frozen
+class StreamsRenewed:
+    """A connection goes on in another core, which knows no streams; what follows is of that."""
+
+
 StreamEvent = StreamData | StreamReset | StreamStopped
+QuicEvent = StreamEvent | StreamsRenewed
 
 
 def first_stream(is_client: bool) -> int:
@@ -107,10 +113,11 @@ class QuicConnection:
         self._destinations = {bytes([len(one)]) + one for one in ids}  # as in a long header
         self._early: list[bytes] = []
         self._closed = False
-        self._arrived: list[StreamEvent] = []
-        self._stopped: set[int] = set()  # streams of ours, of which there are few
+        self._arrived: list[QuicEvent] = []
+        self._stopped: set[int] = set()  # streams on which nothing of ours is wanted
         self._retired = 0
         self._opened = 0  # streams of each kind by the other side
+        self._ours = 0  # bidirectional streams that we have opened
         self._next: PacketCore | None = None  # it goes on in that one, once it is heard
         self._next_id, self._next_size = b"", DATAGRAM_SIZE
         self._next_shrinks = False  # what that one was made for isn't known of the path any more
@@ -196,13 +203,16 @@ class QuicConnection:
         """
         core = self._qh3._core
         rtt = 0.0 if core is None else core.smoothed_rtt or 0.0
-        self._next = self._guard(self._qh3.next_core, secret, size, rtt, self._opened, now)
+        opened = self._opened, self._ours
+        self._next = self._guard(self._qh3.next_core, secret, size, rtt, opened, now)
         self._next_id = next_id(secret, ROLES[not self._qh3._is_client])
         self._next_size, self._next_shrinks = size, False
 
     def go_on(self) -> None:
         """Send what is written from now on by the core that was prepared; all is acknowledged."""
         if self._next is not None:
+            self.poll()
+            self._arrived.append(StreamsRenewed())
             self._qh3.go_on(self._next)
             self._next, self._address = None, VIRTUAL_ADDRESS
             self.size, self._has_shrunk, self._large = self._next_size, False, (0, 0)
@@ -343,16 +353,32 @@ class QuicConnection:
         core = self._qh3._core  # no public word of qh3 tells it; pinned in setup.cfg
         return 0 if core is None else int(core.pto_count)
 
-    def send(self, stream: int, data: bytes, end: bool = False) -> None:
+    def send(self, stream: int, data: bytes | memoryview, end: bool = False) -> None:
         """Write to a stream; the first bytes open it, and where it was stopped they are lost."""
         if stream not in self._stopped:
             self._guard(self._qh3.send_stream_data, stream, data, end)
+            if not stream & 3 ^ (not self._qh3._is_client):
+                self._ours = max(self._ours, stream // 4 + 1)
+
+    def may_open(self, stream: int) -> bool:
+        """Tell whether a bidirectional stream of ours may be opened."""
+        core = self._qh3._core
+        return core is not None and not self._closed and stream // 4 < core.stream_limits[0]
+
+    def stop(self, stream: int) -> None:
+        """Ask the other side to write no more on a stream."""
+        self._end(self._qh3.stop_stream, stream)
 
     def refuse(self, stream: int) -> None:
-        """Ask the other side to write no more on a stream of its own, and write nothing on it."""
-        self._end(self._qh3.stop_stream, stream)
+        """Ask the other side to write no more on a stream, and write nothing on it."""
+        self.stop(stream)
         if not stream & 2:  # RFC 9000 section 2.1: bidirectional
             self.reset(stream)
+
+    def forget(self, stream: int) -> None:
+        """Keep nothing of a stream that is over."""
+        self._stopped.discard(stream)
+        self._qh3._created_local_stream_ids.discard(stream)  # qh3 keeps them for ever
 
     def reset(self, stream: int) -> None:
         """Give up what we were writing on a stream."""
@@ -407,7 +433,7 @@ class QuicConnection:
         if end is not None and end.error_code == HANDSHAKE_FAILURE:
             raise HandshakeRefused(end.reason_phrase)
 
-    def take(self) -> list[StreamEvent]:
+    def take(self) -> list[QuicEvent]:
         """
         Return, and forget, what happened on the streams.
 

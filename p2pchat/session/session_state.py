@@ -17,6 +17,7 @@ from p2pchat.identity.exchange import PeerIds
 from p2pchat.identity.keys import peer_id_octets
 from p2pchat.session import conversation_events as talk
 from p2pchat.session.approval import Approval, By
+from p2pchat.session.byte_streams import ByteStreams
 from p2pchat.session.call import Call, CallStage
 from p2pchat.session.call_events import Agreed
 from p2pchat.session.composing import Composing
@@ -102,6 +103,7 @@ class SessionState:
                 *(self._new_registry_exchange(), self._new_composing()),
             ),
             IdleTracker(context.agent.gathering.keepalive),
+            ByteStreams(self.peer_id, context.streams, self._wake),
         )
         self.log = ConnectionLog(self.peer_id, self._name, self._events.append)
         self._loss = PathLoss(self.log.path_lost)
@@ -169,6 +171,9 @@ class SessionState:
             key_exchanges=context.key_exchanges,
             trip=agreed.trip,
         )
+
+    def _wake(self) -> None:
+        self.notify()  # as it is then
 
     def _take_username(self, name: str) -> None:
         """Take the name by which the peer calls itself; a change of one in use is told."""

@@ -43,9 +43,11 @@ import attrs
 from p2pchat.events import SessionEvent
 from p2pchat.identity.keys import Identity
 from p2pchat.identity.proof import Certificate
+from p2pchat.session.byte_streams import StreamCount
 from p2pchat.session.conversation_events import StoreEvent
 from p2pchat.session.privacy import Privacy
 from p2pchat.session.qh3_connection import KEY_EXCHANGES
+from p2pchat.session.service_stream import ServiceStream
 from p2pchat.traversal.agent import Agent
 from p2pchat.traversal.path_hint import PathHint
 from p2pchat.traversal.round_trips import bounded
@@ -175,8 +177,16 @@ class RegistriesLearned:
     document: str
 
 
+@attrs.frozen
+class StreamStirred:
+    """A stream of a service is to be looked at."""
+
+    stream: ServiceStream
+
+
 SessionOutcome = (
-    MailboxLearned
+    StreamStirred
+    | MailboxLearned
     | RegistriesLearned
     | WordsReady
     | SessionEvent
@@ -205,6 +215,7 @@ class SessionContext:
     mailbox_for: Callable[[str], Mailbox | None] | None = None  # what a peer is to know of ours
     registries_for: Callable[[str], Registries | None] | None = None  # likewise
     privacy: Privacy = attrs.Factory(Privacy)
+    streams: StreamCount = attrs.Factory(StreamCount)  # that others have open here
 
 
 def lingering(rtt: float) -> float:

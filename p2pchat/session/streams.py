@@ -10,10 +10,8 @@ Streams of one link: the frames on them, which are taken, how much each carries,
                            └──unknown kind, unknown, duplicate, too many──▶ refused: dropped
     ours:               open ──▶ written, as credit and the link allow ──REFUSED, stopped──▶ over
 
-QUIC gives a sender credit as soon as bytes arrive, which holds nobody back.  So each stream but the
-control streams has a window of its own: WINDOW bytes, until CREDIT says more.  As its reader takes
-what came, the window moves on; it doubles, up to what the reader wants, when half of it was taken
-within QUICK_RTTS round trips.  A reader that takes nothing holds its window and stops nobody else.
+Each stream but the control streams has a window of its own, of WINDOW bytes at first
+(:mod:`p2pchat.session.receive_window`).
 
 What goes out has turns: control frames, then conversations, then a PIECE of each other stream, so
 long as fewer than BACKLOG bytes wait in QUIC unsent.
@@ -37,14 +35,13 @@ import attrs
 
 from p2pchat.errors import RemoteProtocolError
 from p2pchat.session.quic import StreamData, StreamEvent, StreamStopped, first_stream
+from p2pchat.session.receive_window import ReceiveWindow
 from p2pchat.wire.framing import LENGTH, FrameReader, encode_frame
 from p2pchat.wire.messages import MAX_STREAMS, Credit, Opening, StreamRefusal, Written
 from p2pchat.wire.strict_json import MAX_INTEGER
 
 WINDOW = 512 * 1024  # bytes that a stream may carry before its first CREDIT
 MAX_WINDOW = 4 * 1024 * 1024  # bytes; carries three quarters of 100 Mbit/s at 0.1 seconds
-QUICK_RTTS = 2  # round trips; who takes half a window within them waits for the sender
-QUICK = 0.02  # seconds, where round trips are shorter
 BACKLOG = 128 * 1024  # bytes handed to QUIC ahead of the network; one frame may exceed it
 PIECE = 16 * 1024  # bytes of one stream before it is another's turn
 MAX_OPENING = 1024  # bytes; ours has 60
@@ -90,48 +87,36 @@ class Incoming:
     The receiving part of a stream of the other side.
 
     :ivar opening: ``None`` before it is there; then there is a reader.
-    :ivar received: bytes that arrived.
-    :ivar taken: bytes of them that the reader has taken.
-    :ivar granted: bytes that may arrive.
     """
 
     stream: int
     opening: Opening | None = None
     reader: Reader | None = None
     frames: FrameReader = attrs.Factory(FrameReader)
-    received: int = 0
-    taken: int = 0
-    window: int = WINDOW
-    granted: int = WINDOW
-    granted_at: float | None = None
+    window: ReceiveWindow = attrs.Factory(lambda: ReceiveWindow(WINDOW))
     is_over: bool = False
     is_waiting: bool = False  # among those that have frames
 
     def receive(self, data: bytes) -> None:
         """Take bytes; raises RemoteProtocolError where there are more than granted."""
-        self.received += len(data)
-        if self.received > self.granted:
-            raise RemoteProtocolError(f"stream {self.stream} carries more than it may")
+        self.window.receive(len(data))
         self.frames.add(data)
 
     @property
     def handed_on(self) -> int:
         """How many bytes went on to the reader."""
-        return self.received - len(self.frames)
+        return self.window.received - len(self.frames)
 
     def next_credit(self, rtt: float, now: float) -> Credit | None:
         """Return what the stream may carry, if enough was taken since it was told last."""
         if self.reader is None:
             return None
-        self.taken += self.reader.next_taken()
-        # The longest frame fits the other half, so that who sends whole frames isn't stuck.
-        if self.is_over or self.granted - self.taken > self.window // 2 + LENGTH:
+        self.window.taken += self.reader.next_taken()
+        if self.is_over:
             return None
-        quick = max(QUICK, QUICK_RTTS * rtt)
-        if self.granted_at is not None and now - self.granted_at <= quick:
-            self.window = min(2 * self.window, max(self.window, self.reader.most))
-        self.granted, self.granted_at = self.taken + self.window, now
-        return Credit(self.stream, self.granted)
+        # The longest frame fits the other half, so that who sends whole frames isn't stuck.
+        granted = self.window.next_credit(self.reader.most, LENGTH, rtt, now)
+        return None if granted is None else Credit(self.stream, granted)
 
 
 @attrs.define(eq=False)
@@ -209,7 +194,7 @@ class Streams:
             if stream & 1 == first_stream(self.dials) & 1:
                 raise RemoteProtocolError("an answer on a stream that asks for none")
             incoming = self._incoming[stream] = Incoming(stream)
-            self._spend(now)
+            self.spend(now)
         incoming.receive(data)
         incoming.is_over = ends
         if incoming.opening is None:
@@ -227,7 +212,7 @@ class Streams:
             self._refuse(incoming, "too-many")
         elif (first := incoming.frames.next_frame(MAX_OPENING)) is not None:
             incoming.opening = Opening.decode(first)
-            incoming.taken = incoming.handed_on
+            incoming.window.taken = incoming.handed_on
             others = (one.opening for one in self._incoming.values() if one is not incoming)
             found = "duplicate" if incoming.opening in others else self.accept(incoming.opening)
             if isinstance(found, str):
@@ -251,9 +236,10 @@ class Streams:
         if len(self._over) > MAX_OVER:
             del self._over[next(iter(self._over))]
 
-    def _spend(self, now: float) -> None:
+    def spend(self, now: float, times: int = 1) -> None:
+        """Count work that costs the other side less than us: control frames, or openings."""
         earliest = now - CONTROL_BURST * CONTROL_INTERVAL
-        self._control_due = max(self._control_due, earliest) + CONTROL_INTERVAL
+        self._control_due = max(self._control_due, earliest) + times * CONTROL_INTERVAL
 
     def is_full(self, now: float) -> bool:
         """Tell whether no datagram is to be taken now."""
@@ -274,7 +260,7 @@ class Streams:
         if len(self._control):
             self._is_late = self._control_due > now
             if not self._is_late and (body := self._control.next_frame()) is not None:
-                self._spend(now)
+                self.spend(now)
                 self.receive_control(body, now)
                 return LENGTH + len(body)
         for _ in range(len(self._waiting)):

@@ -47,6 +47,7 @@ RENEWS = "renew"  # the feature of who takes RENEW
 VERIFIES = "verify"  # the feature of who takes COMMIT and REVEAL
 MAILS = "mailbox"  # the feature of who takes MAILBOX
 LISTS = "registries"  # the feature of who takes REGISTRIES
+SERVES = "services"  # the feature of who takes streams of services
 TOKEN = 32  # bytes
 MAX_LIST = 8192  # characters of a signed list; five long URLs and a key take 4,300
 
@@ -108,7 +109,8 @@ class StreamRefusal(Members):
     """
     A stream isn't taken; what is written on it is lost.
 
-    :ivar reason: a word: ``unknown-kind``, ``unknown``, ``duplicate``, ``too-many``.
+    :ivar reason: a word: ``unknown-kind``, ``unknown``, ``duplicate``, ``too-many``,
+        ``not-granted``.
     """
 
     TYPE: ClassVar[str] = "REFUSED"

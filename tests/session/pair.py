@@ -18,12 +18,14 @@ from p2pchat.session.approval import AcceptPolicy
 from p2pchat.session.conversation_events import EntriesWaiting
 from p2pchat.session.endpoint import Endpoint
 from p2pchat.session.peer_session import PeerSession
+from p2pchat.session.service_stream import ServiceStream
 from p2pchat.session.stages import (
     DocumentReady,
     MailboxLearned,
     RegistriesLearned,
     SessionContext,
     StoreRequest,
+    StreamStirred,
 )
 from p2pchat.traversal.agent import Agent
 from p2pchat.traversal.dual_stack import DualGathering
@@ -67,6 +69,7 @@ class Peer:
     :ivar learned: what the other one said of its mailbox.
     :ivar lists: what it said of its registries.
     :ivar posted: documents that were sent, ever.
+    :ivar serve: looks at a stream that is stirred.
     :ivar first_flights: QUIC packets sent that begin a handshake.
     """
 
@@ -75,6 +78,7 @@ class Peer:
     other: str
     known: Known
     reads: bool = True
+    serve: Callable[[ServiceStream], None] = lambda _stream: None
     told: list[events.SessionEvent] = attrs.Factory(list)
     learned: list[Mailbox] = attrs.Factory(list)
     lists: list[str] = attrs.Factory(list)
@@ -148,6 +152,9 @@ class Peer:
                 batch = self.session.conversation.next_unstored(event.event.are_ours)
                 if batch.entries:
                     self.endpoint.stored(self.other, batch, now)
+                outgoing += self.endpoint.datagrams_to_send(now)
+            elif isinstance(event, StreamStirred):
+                self.serve(event.stream)
                 outgoing += self.endpoint.datagrams_to_send(now)
             elif isinstance(event, MailboxLearned):
                 self.learned.append(event.mailbox)

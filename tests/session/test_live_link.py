@@ -5,6 +5,7 @@ from __future__ import annotations
 import attrs
 from twisted.trial.unittest import SynchronousTestCase
 
+from p2pchat.session.byte_streams import ByteStreams, StreamCount
 from p2pchat.session.control import Control
 from p2pchat.session.conversation import Conversation
 from p2pchat.session.link import Link, LinkEnded
@@ -43,7 +44,9 @@ class LiveLinkTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         control = Control("alice", Conversation(ALICE, b"b" * 16, lambda size: b"l" * size))
-        self.live = LiveLink(control, IdleTracker(Keepalive()))
+        self.live = LiveLink(
+            control, IdleTracker(Keepalive()), ByteStreams(BOB.peer_id, StreamCount())
+        )
 
     def begin(self, name: str = "first") -> Link:
         """Hold a link."""

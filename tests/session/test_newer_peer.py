@@ -15,6 +15,7 @@ from p2pchat.identity.entry_signatures import sign_entry
 from p2pchat.identity.keys import peer_id_octets
 from p2pchat.session import control
 from p2pchat.session import conversation as talk
+from p2pchat.session.byte_streams import ByteStreams, StreamCount
 from p2pchat.session.control import Control
 from p2pchat.session.conversation import Conversation
 from p2pchat.session.conversation_events import EntriesWaiting, Received
@@ -87,7 +88,11 @@ class LinkCase(SynchronousTestCase):
         self.wire = FakeWire()
         self.wire.link(LEFT, RIGHT)
         self.conversation = Conversation(BOB, THEM, lambda size: b"o" * size)
-        live = LiveLink(Control("bob", self.conversation), IdleTracker(Keepalive()))
+        live = LiveLink(
+            Control("bob", self.conversation),
+            IdleTracker(Keepalive()),
+            ByteStreams(ALICE.peer_id, StreamCount()),
+        )
         self.bob = LiveEnd(live)
         link = Link(BOB, ALICE.peer_id, CERTIFICATE, SECRET, False, bytes)
         live.begin(link, "link", self.wire.now)
@@ -284,7 +289,7 @@ class BrokenTests(LinkCase):
         opening = Opening(talk.KIND, self.conversation.name).encode()
         self.alice.connection.send(CONVERSATION, encode_frame(opening) + bytes(600_000))
         self.wire.run(3)
-        self.assertIn("more than it may", self.broken())
+        self.assertIn("a stream carries", self.broken())
 
     def test_nothing_after_it(self) -> None:
         """What follows a broken rule isn't looked at."""

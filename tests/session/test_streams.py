@@ -13,6 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.errors import RemoteProtocolError
 from p2pchat.session.quic import StreamData, StreamEvent, StreamReset, StreamStopped
+from p2pchat.session.receive_window import QUICK
 from p2pchat.session.streams import (
     CONTROL_BURST,
     CONTROL_INTERVAL,
@@ -20,7 +21,6 @@ from p2pchat.session.streams import (
     MAX_REFUSALS,
     MAX_WINDOW,
     PIECE,
-    QUICK,
     READ_AHEAD,
     WINDOW,
     Reader,
