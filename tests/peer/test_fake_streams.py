@@ -18,6 +18,7 @@ from zope.interface.verify import verifyObject
 
 from p2pchat.errors import LinkLost, NotGranted
 from p2pchat.interfaces.streams import IPeerStreams, StreamInfo
+from p2pchat.peer.stream_lost import StreamLost
 from tests.identity.people import ALICE, BOB
 from tests.peer.fake_streams import FakeStreams, FakeTransport, link
 
@@ -78,7 +79,7 @@ class FakeStreamsTests(SynchronousTestCase):
         for end, reason in (
             (FakeTransport.loseConnection, ConnectionDone),
             (FakeTransport.abortConnection, ConnectionLost),
-            (lambda _: self.alice.lose_link(BOB.peer_id), LinkLost),
+            (lambda _: self.alice.lose_link(BOB.peer_id), StreamLost),
             (lambda _: self.bob.close(ALICE.peer_id, "web"), ConnectionAborted),
         ):
             self.ours, self.theirs = AccumulatingProtocol(), AccumulatingProtocol()
