@@ -51,7 +51,8 @@ Services
     ``catalogue``              what a peer may open, as it asks
     ``web_agent``              HTTP to services
     ``new_services``           the services of a node, made of its parts
-    ``no_streams``             streams of a node that has none
+    ``peer_streams``           streams of services, for programs of Twisted
+    ``stream_transport``       Twisted's transport over one of them
     ``peer_address``           the address of a service, as Twisted has addresses
     ``stream_lost``            the loss of a stream with its link
 

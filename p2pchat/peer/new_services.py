@@ -8,9 +8,9 @@ from typing import Any
 from twisted.internet.defer import inlineCallbacks
 
 from p2pchat import events
-from p2pchat.interfaces.streams import IPeerStreams
 from p2pchat.peer.endpoint_adapter import EndpointAdapter
 from p2pchat.peer.grant_clock import GrantClock
+from p2pchat.peer.peer_streams import PeerStreams
 from p2pchat.peer.profile import Profile
 from p2pchat.peer.service_access import ServiceAccess
 from p2pchat.peer.service_links import ServiceLinks
@@ -26,9 +26,8 @@ def new_services(
     signaling: SignalingGroup,
     adapter: EndpointAdapter,
     *,
-    streams: IPeerStreams,
     tell: Callable[[events.NodeEvent], None],
-) -> Services:
+) -> tuple[Services, PeerStreams]:
     """Make the services of a node; its endpoint lets in whoever may open one of them."""
     clock, endpoint, own_id = runtime.clock, adapter.endpoint, profile.identity.peer_id
     time = GrantClock(runtime.wall_time, clock.seconds, profile.grants.latest)
@@ -45,4 +44,5 @@ def new_services(
     endpoint.serves = access.may_call
     is_hidden = endpoint.agent.is_hidden_from
     endpoint.agent.is_hidden_from = lambda one: is_hidden(one) or one in links.relayed
-    return Services(own_id, access, links, streams, clock, tell)
+    streams = PeerStreams(own_id, endpoint, adapter.driver, clock)
+    return Services(own_id, access, links, streams, clock, tell), streams

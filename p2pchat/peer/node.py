@@ -42,7 +42,6 @@ from p2pchat.peer.mail import NodeMail
 from p2pchat.peer.meetings import Meetings
 from p2pchat.peer.new_endpoint import new_endpoint
 from p2pchat.peer.new_services import new_services
-from p2pchat.peer.no_streams import NoStreams
 from p2pchat.peer.outbox import TICK, Outbox
 from p2pchat.peer.people import People
 from p2pchat.peer.presence import PAUSE, ContactPresence
@@ -82,6 +81,7 @@ from p2pchat.session.stages import (
     RegistriesLearned,
     SignalingDoubted,
     StoreRequest,
+    StreamStirred,
     WordsReady,
 )
 from p2pchat.session.stored import About
@@ -153,7 +153,7 @@ class Node:
             runtime, self._endpoint, self._react, self._translation_changed
         )
         parts = runtime, profile, self._signaling, self._adapter
-        self.services = new_services(*parts, streams=NoStreams(), tell=self._announce)
+        self.services, self._streams = new_services(*parts, tell=self._announce)
         self._make_parts(profile)
         self.invitations = Invitations(self._invitation_context(profile))
         self._kept_invitations = profile.invitations
@@ -272,19 +272,16 @@ class Node:
 
     @inlineCallbacks
     def _stop(self) -> Any:
-        self._failed_calls.stop()
-        self.services.access.stop()
-        self.invitations.stop()
-        self.transfers.stop()
-        self._rhythms.stop()
+        access, others = self.services.access, (self.invitations, self.transfers, self._rhythms)
+        for one in (self._failed_calls, access, *others):
+            one.stop()
         self._presence.save()
         self.indications.flush()
         with self._adapter.driver as now:
             for session in self._endpoint.alive():
                 session.disconnect(now)
         ends = [self._mail.stop(), self._goodbyes(), self._signaling.stop()]
-        leaving = DeferredList(ends, consumeErrors=True)
-        yield leaving.addTimeout(FAREWELL, self._runtime.clock)
+        yield DeferredList(ends, consumeErrors=True).addTimeout(FAREWELL, self._runtime.clock)
         self._closing = True
         self._journal.stop()
         yield self._adapter.close()
@@ -304,6 +301,8 @@ class Node:
                 self._announce(event)  # first: these come by the thousand
             case StoreRequest(peer_id, wanted):
                 self._journal.take(peer_id, wanted)
+            case StreamStirred(stream):
+                self._streams.stirred(stream)
             case SocketsReleased() | StreamChange():
                 self._adapter.change(event)
             case _ if not self._closing:
@@ -596,9 +595,9 @@ class Node:
         gathering = self._endpoint.agent.gathering
         shown = gathering.reflexive_addresses if self.settings.publish_address else ()
         mapping = gathering.traits().mapping.value
-        keys = (self._keys.own.record_key,)
-        listed, visible = self.settings.listed, not self._endpoint.context.privacy.is_invisible
-        return Registration(self.username, mapping, shown, None, listed, keys, visible)
+        keys, privacy = (self._keys.own.record_key,), self._endpoint.context.privacy
+        given = None, self.settings.listed, keys, not privacy.is_invisible
+        return Registration(self.username, mapping, shown, *given)
 
     def _signaled(self, event: SignalingEvent) -> None:
         match event:

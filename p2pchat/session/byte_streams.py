@@ -138,7 +138,8 @@ class ByteStreams:
         """
         if len(self._queued) >= MAX_QUEUED:
             raise TooManyStreams()
-        stream = ServiceStream(self.peer_id, service, True, self._changed, StreamState.ASKING)
+        calls = self._changed, self._stir
+        stream = ServiceStream(self.peer_id, service, True, *calls, StreamState.ASKING)
         self._queued[stream] = None
         self.notify()
         return stream
@@ -208,8 +209,10 @@ class ByteStreams:
                 self._dropped.pop(number, None)
         elif isinstance(event, StreamReset):
             stream.has_fin = True
-            if stream.state is not StreamState.ASKING:  # then REFUSED says more
+            # REFUSED says more to who asks; QUIC itself resets what was stopped.
+            if stream.state is not StreamState.ASKING and not stream.is_stopped:
                 stream.over(StreamEnd.RESET)
+            self._end_if_done(stream)
         else:
             stream.unwanted()
             self._stir(stream)
@@ -223,7 +226,8 @@ class ByteStreams:
                 self._dropped.pop(number, None)
             return None
         self._spend(self._now, 1)
-        stream = ServiceStream(self.peer_id, "", False, self._changed, StreamState.ASKED, number)
+        calls = self._changed, self._stir
+        stream = ServiceStream(self.peer_id, "", False, *calls, StreamState.ASKED, number)
         stream.asked(self._renewals_read)
         self._streams[number] = stream
         self._half_open[number] = self._now + HALF_OPEN
@@ -275,6 +279,7 @@ class ByteStreams:
     def _stir(self, stream: ServiceStream) -> None:
         if stream.service:
             self._stirred[stream] = None
+            self.notify()
 
     def next_stirred(self) -> ServiceStream | None:
         """Return, and forget, a stream that its user is to look at."""

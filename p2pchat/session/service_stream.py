@@ -71,6 +71,7 @@ class ServiceStream:
     One side of a stream.
 
     :ivar changed: called when a verb has left something to do.
+    :ivar stirs: called when its user is to look at it.
     :ivar number: QUIC's id of it, once it has one.
     :ivar end: how it ended, once it is OVER.
     :ivar received: bytes that were read.
@@ -88,6 +89,7 @@ class ServiceStream:
     service: str
     is_ours: bool
     changed: Callable[[ServiceStream], None]
+    stirs: Callable[[ServiceStream], None]
     state: StreamState
     number: int | None = None
     end: StreamEnd | None = None
@@ -121,11 +123,11 @@ class ServiceStream:
         if self.state is StreamState.ASKED:
             self.over(StreamEnd.NOT_GRANTED)
 
-    def read(self) -> bytes:
-        """Return, and forget, what has come."""
-        data = bytes(self._came)
+    def read(self, most: int | None = None) -> bytes:
+        """Return, and forget, what has come, at most so many bytes of it."""
+        data = bytes(self._came[:most])
         if data:
-            self._came = bytearray()
+            del self._came[: len(data)]  # moves nothing: the beginning is moved
             self.received += len(data)
             self.window.taken += len(data)
             self.changed(self)
@@ -151,6 +153,10 @@ class ServiceStream:
             self._came.clear()
             self.changed(self)
 
+    def stir(self) -> None:
+        """Let its user look at it once more."""
+        self.stirs(self)
+
     def abort(self) -> None:
         """End both halves at once."""
         self.over(StreamEnd.ABORTED)
@@ -173,9 +179,14 @@ class ServiceStream:
         return self.has_fin and not self._came
 
     @property
+    def has_finished(self) -> bool:
+        """Whether QUIC has taken all that we write."""
+        return self._fin_in != NEVER
+
+    @property
     def is_done(self) -> bool:
         """Whether both halves have ended in order."""
-        has_written = self.is_unwanted or self._fin_in != NEVER
+        has_written = self.is_unwanted or self.has_finished
         return self.state is StreamState.OPEN and has_written and (self.is_stopped or self.has_all)
 
     # -- what comes of its link

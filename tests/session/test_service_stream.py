@@ -16,9 +16,16 @@ from p2pchat.session.service_stream import (
 from p2pchat.wire.framing import encode_frame
 
 
+def _do_nothing(_stream: ServiceStream) -> None:
+    pass
+
+
+QUIET = (_do_nothing, _do_nothing)
+
+
 def asked() -> ServiceStream:
     """Return a stream that somebody else opened, and was accepted; its answer is written."""
-    stream = ServiceStream("them", "web", False, lambda _stream: None, StreamState.ASKED, 1)
+    stream = ServiceStream("them", "web", False, *QUIET, StreamState.ASKED, 1)
     stream.asked(0)
     stream.receive(encode_frame(b"opening"), 0)
     stream.accept()
@@ -28,7 +35,7 @@ def asked() -> ServiceStream:
 
 def opened() -> ServiceStream:
     """Return a stream that we opened, and that was accepted."""
-    stream = ServiceStream("them", "web", True, lambda _stream: None, StreamState.ASKING)
+    stream = ServiceStream("them", "web", True, *QUIET, StreamState.ASKING)
     stream.opened(0, b"opening", 0)
     stream.next_write(100, 0)
     stream.receive(ANSWER, 0)
@@ -41,7 +48,7 @@ class WritingTests(SynchronousTestCase):
 
     def test_before_the_answer(self) -> None:
         """Nothing but the opening goes out before the answer, and all that was written after it."""
-        stream = ServiceStream("them", "web", True, lambda _stream: None, StreamState.ASKING)
+        stream = ServiceStream("them", "web", True, *QUIET, StreamState.ASKING)
         stream.opened(0, b"opening", 0)
         stream.write(b"bytes")
         self.assertEqual(stream.next_write(100, 0), (b"opening", False))
@@ -105,7 +112,7 @@ class ReadingTests(SynchronousTestCase):
 
     def test_head(self) -> None:
         """The first frame doesn't count, however it is cut, and what follows is bytes."""
-        stream = ServiceStream("them", "web", True, lambda _stream: None, StreamState.ASKING)
+        stream = ServiceStream("them", "web", True, *QUIET, StreamState.ASKING)
         heads = [stream.receive(bytes([byte]), 0) for byte in ANSWER]
         self.assertEqual([head for head in heads if head is not None], [b"{}"])
         stream.receive(b"bytes", 0)
@@ -113,7 +120,7 @@ class ReadingTests(SynchronousTestCase):
 
     def test_long_head(self) -> None:
         """A long one breaks the rules before it is there."""
-        stream = ServiceStream("them", "web", True, lambda _stream: None, StreamState.ASKING)
+        stream = ServiceStream("them", "web", True, *QUIET, StreamState.ASKING)
         self.assertRaises(RemoteProtocolError, stream.receive, b"\x00\x01\x00\x00", 0)
 
     def test_stopped(self) -> None:
