@@ -584,7 +584,8 @@ class TransferChanged(PeerEvent, event="transfer"):
     itself, from where it is), or one of its ends: ``done``, ``refused``, ``cancelled``.  ``reason``
     is a word: ``disk-full``, ``unwritable``, ``link-lost``, ``busy``, ``protocol``,
     ``not-granted``, ``declined``; ``explanation`` a sentence, or "".  ``path`` is where it comes
-    from or is written, ``skipped`` counts files that weren't sent.
+    from or is written, ``skipped`` counts files that weren't sent.  ``again`` are bytes that will
+    be sent twice because it stopped, as far as this side knows.
     """
 
     id: str
@@ -596,6 +597,7 @@ class TransferChanged(PeerEvent, event="transfer"):
     explanation: str = ""
     path: str = ""
     skipped: int = 0
+    again: int = 0
 
 
 @attrs.frozen

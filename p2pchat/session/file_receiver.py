@@ -98,18 +98,19 @@ class FileReceiver(TransferStream):
 
     :ivar offer: what is offered, once it is.
     :ivar had: bytes that were there before this stream.
-    :ivar stored: bytes of this stream that are on the disk.
+    :ivar received: bytes of pieces that came.
+    :ivar stored_bytes: those that are on the disk.
     """
 
     stage: ReceiverStage = ReceiverStage.WAITING
     offer: FileOffer | None = None
     had: int = 0
+    received: int = 0
     stored_bytes: int = 0
     _files: list[FileEntry] = attrs.field(factory=list, init=False)
     _kept: Mapping[int, KeptPieces] = attrs.field(factory=dict, init=False)
     _lacking: set[int] = attrs.field(factory=set, init=False)  # files that are still to come
     _incoming: _IncomingFile | None = attrs.field(default=None, init=False)
-    _received: int = attrs.field(default=0, init=False)  # bytes of pieces
     _ended_files: int = attrs.field(default=0, init=False)
     _stored_files: int = attrs.field(default=0, init=False)
     _has_all: bool = attrs.field(default=False, init=False)  # END came
@@ -214,8 +215,8 @@ class FileReceiver(TransferStream):
         one.is_short = length < PIECE_SIZE
         if one.is_short and one.size is not None and length < rest:
             raise RemoteProtocolError("a piece that is too short")
-        self._received += length
-        if self._received - self.stored_bytes > WINDOW:
+        self.received += length
+        if self.received - self.stored_bytes > WINDOW:
             raise RemoteProtocolError("more bytes under way than there may be")
         number = one.pieces.count
         one.pieces.add(piece.hash)

@@ -129,7 +129,8 @@ class FileStream(Protocol):
                 pass
         finally:
             self._is_stepping = False
-        if self._machine.has_ended and not self.is_lost and not self._is_paused:
+        is_open = self.transport is not None and not self.is_lost
+        if self._machine.has_ended and is_open and not self._is_paused:
             self._leave()
 
     def _act(self) -> bool:
@@ -145,7 +146,8 @@ class FileStream(Protocol):
         raise NotImplementedError
 
     def _write(self) -> bool:
-        data = None if self._is_paused or self.is_lost else self._machine.next_bytes()
+        is_closed = self.transport is None or self.is_lost  # or isn't open yet
+        data = None if self._is_paused or is_closed else self._machine.next_bytes()
         if data is None:
             return False
         self._note_life()
@@ -171,7 +173,7 @@ class FileStream(Protocol):
 
     def abort(self) -> None:
         """End it at once."""
-        if not self.is_lost:
+        if self.transport is not None and not self.is_lost:
             self.transport.abortConnection()
 
     # -- time

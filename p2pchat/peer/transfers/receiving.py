@@ -320,6 +320,7 @@ class Receiving:
                         lambda _: self._discard(record, stream.files)
                     )
             case WasStopped(reason):
+                record.again = stream.machine.received - stream.machine.stored_bytes
                 is_broken = reason.startswith(BROKEN)
                 why = stream.explanation or (reason if is_broken else "")
                 records.stop(record, "protocol" if is_broken else reason, why)
@@ -331,6 +332,7 @@ class Receiving:
     def _released(self, record: TransferRecord, stream: ReceivingStream) -> None:
         if record.stream is stream:
             record.stream = None
+        record.again = stream.machine.received - stream.machine.stored_bytes
         if self._records.get(record.kept.key) is record and record.state == ACTIVE:
             self._records.stop(record, record.reason or "link-lost")
         self._admit()

@@ -195,9 +195,11 @@ class Sending:
             case WasCancelled(name) if name == record.kept.members.name:
                 self._end(record, "cancelled")
             case WasStopped(reason) if reason.startswith(BROKEN):
+                record.again = machine.sent - machine.stored
                 record.reason = "protocol"
                 records.stop(record, "protocol", reason)
             case WasStopped(reason):
+                record.again = machine.sent - machine.stored
                 records.stop(record, reason, _EXPLANATIONS.get(reason, ""))
 
     def _end(self, record: TransferRecord, state: str) -> None:
@@ -219,6 +221,7 @@ class Sending:
         if record.kept.is_cancelled:
             self._forget(record)
             return
+        record.again = machine.sent - machine.stored
         if not record.reason:
             self._records.stop(record, "link-lost")
         self._later(record)
@@ -227,9 +230,10 @@ class Sending:
         """End one for good; the other side learns it now, or when there is a link."""
         self._records.changed(record, "cancelled")
         if record.stream is not None:
-            self._forget(record)
             record.stream.cancel(record.kept.members.name)
-            return
+            if record.id not in self._opening:
+                self._forget(record)
+                return
         cancel(record.retry)
         record.retry = None
         record.kept = attrs.evolve(record.kept, is_cancelled=True)

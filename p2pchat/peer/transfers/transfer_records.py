@@ -38,6 +38,7 @@ class TransferRecord:
     :ivar retry: when it is tried again.
     :ivar failures: in a row, since anything was stored.
     :ivar is_quiet: it stopped, and that was said.
+    :ivar again: bytes that are sent twice because it stopped.
     """
 
     number: int
@@ -53,6 +54,7 @@ class TransferRecord:
     retry: IDelayedCall | None = None
     failures: int = 0
     is_quiet: bool = False
+    again: int = 0
 
     @property
     def id(self) -> str:
@@ -171,7 +173,7 @@ class TransferRecords:
             events.TransferChanged(
                 *(record.peer_id, self.name(record.peer_id), record.id, record.number),
                 *(record.kept.is_ours, record.kept.members.title, state, record.reason),
-                *(explanation, record.path, record.skipped),
+                *(explanation, record.path, record.skipped, record.again),
             )
         )
 
@@ -180,7 +182,7 @@ class TransferRecords:
         record.rate = TransferRate()
         record.rate.note(0, self._clock.seconds())
         if record.state != ACTIVE:
-            record.state, record.reason = ACTIVE, ""
+            record.state, record.reason, record.again = ACTIVE, "", 0
             record.is_quiet = False
             self.changed(record, ACTIVE)
 

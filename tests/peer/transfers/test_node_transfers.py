@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import stat
 
+from twisted.internet.defer import Deferred
 from zope.interface.verify import verifyObject
 
 from p2pchat import events
 from p2pchat.errors import TransferRefused
 from p2pchat.interfaces import ITransfers
 from p2pchat.peer.transfers.node_transfers import split
-from p2pchat.wire.transfers import PIECE_SIZE
+from p2pchat.wire.transfers import PIECE_SIZE, WINDOW
 from tests.cases import each
 from tests.peer.transfers.transferring_nodes import ALICE, BOB, TransferCase, digest
 
@@ -102,6 +103,9 @@ class TransferTests(TransferCase):
         self.lose_link()
         self.assertEqual(self.alice.states[-1:] + self.bob.states[-1:], ["stopped", "stopped"])
         self.assertEqual(self.bob.transfers.all()[0].state, "stopped")
+        for node in (self.alice, self.bob):
+            again = node.said(events.TransferChanged)[-1].again
+            self.assertTrue(0 <= again <= WINDOW, again)
         self.link()
         self.assertEqual(self.bob.states, ["active", "stopped", "active", "done"])
         self.assertEqual(digest(self.bob.downloads / "a"), digest(path))
@@ -164,6 +168,17 @@ class TransferTests(TransferCase):
         self.assertEqual(self.bob.there(), {})
         self.assertEqual(self.alice.transfers.all() + self.bob.transfers.all(), [])
         self.assertEqual(len(self.bob.said(events.FilesOffered)), 1)
+
+    def test_cancelled_while_opening(self) -> None:
+        """So it is before its stream is open; then nobody is asked."""
+        self.alice.may_open = Deferred()
+        self.link()
+        self.send(self.alice.file("a", 5))
+        self.alice.transfers.cancel(1)
+        self.alice.may_open.callback(None)
+        self.run_on(5.0)
+        self.assertEqual((self.alice.states, self.bob.seen), (["waits", "cancelled"], []))
+        self.assertEqual(self.alice.transfers.all() + self.alice.streams.open_streams(), [])
 
     def test_many(self) -> None:
         """Many go at once, each as it is accepted."""

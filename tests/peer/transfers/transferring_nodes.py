@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import attrs
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock, deferLater
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -43,6 +43,7 @@ class TransferringNode:
     What has transfers of a node, and what it said.
 
     :ivar folder: has ``files``, to be sent, and ``downloads``.
+    :ivar may_open: streams that it opens wait for this.
     """
 
     peer_id: str
@@ -55,6 +56,7 @@ class TransferringNode:
     seen: list[Any] = attrs.Factory(list)
     wanted: list[str] = attrs.Factory(list)
     contacts: Contacts = attrs.Factory(Contacts)
+    may_open: Deferred[None] = attrs.Factory(lambda: succeed(None))
     streams: FakeStreams = attrs.field(init=False)
     transfers: NodeTransfers = attrs.field(init=False)
 
@@ -92,7 +94,11 @@ class TransferringNode:
         self.transfers.load()
 
     def _open(self, peer_id: str, service: str, protocol: Any) -> Deferred[None]:
-        return self.streams.open(peer_id, service, protocol)
+        opened: Deferred[None] = Deferred()
+        self.may_open.addCallback(
+            lambda _: self.streams.open(peer_id, service, protocol).chainDeferred(opened)
+        )
+        return opened
 
     def _decide(self, peer_id: str, service: str) -> Any:
         return self.transfers.incoming(peer_id) if service == SERVICE else None
