@@ -8,7 +8,7 @@ Lines of the socket of a resident node: JSON objects, one a line, the same as ``
       │ ◀── {"p2pchat":1,"version":..,"features":[..],"pid":..,"peer_id":..,"username":..}
       │                                       or {"p2pchat":1,..,"error":WORD,"reason":..}, end
       │ {"do":"open","id":1,"peer":"bob","service":"ssh"}  ──▶             │
-      │ ◀── {"event":"opened","request":1,"stream":7,"fds":1}  + 1 descriptor
+      │ ◀── {"event":"opened","request":1,"peer_id":..,"stream":7,"fds":1}  + 1 descriptor
       │ {"do":"serve","id":2,"service":"web","allow":["contacts"]}  ──▶    │
       │ ◀── {"event":"serving","request":2,"service":"web"}
       │ ◀── {"event":"incoming","service":"web","stream":8,"peer_id":..,"fds":1}  + 1

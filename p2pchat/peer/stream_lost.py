@@ -16,4 +16,4 @@ class StreamLost(LinkLost, ConnectionLost):
     """The link to them was lost, and with it what was open on it."""
 
     def __str__(self) -> str:
-        return self.sentence()
+        return str(self.args[0]) if self.args else self.sentence()

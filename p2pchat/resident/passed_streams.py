@@ -148,10 +148,11 @@ class StreamPart:
         if self._has_ended:
             far.abort()
             return
+        event = {"event": "opened", "peer_id": cast(Any, far.transport).getPeer().peer_id}
         self._streams.pass_on(
             far,
             lambda number, theirs: self._program.answer(
-                request, {"event": "opened", "stream": number}, theirs
+                request, {**event, "stream": number}, theirs
             ),
         )
 

@@ -22,6 +22,7 @@ The programs: command lines and services, for ``twistd`` and for the command ``p
     p2ppipe         forwards between endpoints: its options
       └── p2ppipe_service   what is told of them
     p2p_endpoint    endpoint strings for people, of clients and servers
+      └── node_for          the node that they mean, which this program may become
     p2psignal       its options
       ├── p2psignal_services  its ports
       └── tls_endpoint        TLS with certificates that may be replaced

@@ -47,7 +47,7 @@ def opened_peer(
     path = options["state"]
     directory = None if path is None else StateDirectory.open(path)
     try:
-        profile, starting = _load(options, runtime, directory)
+        profile, starting = load(options, runtime, directory)
         store = open_store(runtime, profile)
     except BaseException:
         if directory is not None:
@@ -84,10 +84,14 @@ def _message_command(runtime: Runtime, options: NodeOptions) -> MessageCommand |
     return MessageCommand(options["on-message"], ProcessStarter(runtime.reactor), runtime.clock)
 
 
-def _load(
+def load(
     options: NodeOptions, runtime: Runtime, directory: StateDirectory | None
 ) -> tuple[Profile, Starting]:
-    """Read the state directory, and write what is new there."""
+    """
+    Read the state directory, and write what is new there.
+
+    :raises ConfigurationError: a file there can't be used.
+    """
     settings = options.settings
     new: tuple[str, ...] = ()
     if directory is not None and not (directory.path / IDENTITY_FILE).exists():

@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,15 +47,15 @@ SERVER = "p2p:web, or p2p:web:allow=bob,carol"
 PATHS = ("any", "direct", "relay")
 TIMEOUT = 30.0  # seconds
 LONGEST = 86_400.0  # seconds; who waits longer waits for somebody to come home
-NAMED = "resident.node_for"  # the module that finds the node of a directory, below this package
 
 NodeFor = Callable[[Any, Path], "Deferred[IServices]"]
 
 
 def node_for(reactor: Any, directory: Path) -> Deferred[IServices]:
     """Return a Deferred of the services of a directory's node; this program may become that."""
-    found: Deferred[IServices] = import_module(f"p2pchat.{NAMED}").node_for(reactor, directory)
-    return found
+    from p2pchat.tap import node_for as finding  # noqa: PLC0415 - of a chosen reactor
+
+    return finding.node_for(reactor, directory)
 
 
 @attrs.frozen

@@ -114,7 +114,7 @@ class PeerService(StdioService):
 
     def _serve(self, node: INode, directory: str) -> None:
         """Let other programs attach; that there is no place for a socket is told."""
-        server = self._server = server_of(self.runtime, node, self.starting)
+        server = self._server = server_of(self.runtime, node, self.starting, node.services)
         if not self.front_ends:
             node.listen(Unattended(node, lambda: server.is_attended))
         try:

@@ -25,6 +25,7 @@ _ANSWERING = (
     events.Disconnected,
     events.CallFailed,
     events.ContactChanged,
+    events.GrantChanged,
     events.TransferChanged,
 )
 
