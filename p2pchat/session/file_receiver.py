@@ -31,6 +31,7 @@ from p2pchat.session.transfer_events import (
     FinishFile,
     OfferArrived,
     Prepare,
+    Progressed,
     Skipped,
     StorePiece,
 )
@@ -207,7 +208,7 @@ class FileReceiver(TransferStream):
         self._tell(BeginPieces(file, start))
 
     def _take_piece(self, piece: Piece) -> None:
-        one, length = self._begun(), len(piece.data)
+        one, length = self._begun(), piece.size
         most = self._offered().most if one.size is None else one.size
         rest = most - one.received
         if one.is_short or length > rest:
@@ -221,7 +222,7 @@ class FileReceiver(TransferStream):
         number = one.pieces.count
         one.pieces.add(piece.hash)
         one.received += length
-        self._tell(StorePiece(one.number, number, piece.hash, piece.data, one.pieces.root()))
+        self._tell(StorePiece(one.number, number, piece.hash, piece.parts, one.pieces.root()))
 
     def _begun(self) -> _IncomingFile:
         if self._incoming is None:
@@ -261,6 +262,7 @@ class FileReceiver(TransferStream):
         """Take it that so many bytes and files more are on the disk, or need not be."""
         self.stored_bytes += size
         self._stored_files += files
+        self._tell(Progressed())
         if not self.has_ended:
             self._say(Stored(self.stored_bytes, self._stored_files))
             self._finish_if_all()

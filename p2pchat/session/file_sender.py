@@ -8,9 +8,9 @@ The sending side of a transfer, on one stream; pure.
        └── REFUSED             └───────────────────┴──── STOPPED ───────────┴──▶ ended, for now
        └── CANCELLED, at any stage, of either side ──▶ ended, for good
 
-It says what is to be read (``CheckFile``, ``ReadPiece``), one thing at a time, and holds at most
-READ_AHEAD pieces that its stream doesn't take yet.  At most WINDOW bytes and MAX_UNSTORED files are
-under way; the receiver's STORED makes room.
+It says what is to be read (``CheckFile``, ``ReadPiece``), one thing at a time, and has a little
+read ahead.  At most WINDOW bytes and MAX_UNSTORED files are under way; the receiver's STORED makes
+room.
 
 A file of which the receiver has the beginning is hashed as far as that: only where the roots are
 the same it goes on there.  Which file that is, and whether it is still the one that was offered, is
@@ -19,6 +19,7 @@ the matter of whoever reads.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from enum import Enum
 
@@ -58,7 +59,8 @@ from p2pchat.wire.transfers import (
     TransferMessage,
 )
 
-READ_AHEAD = 2  # pieces; one is written while the next one is read
+READ_AHEAD = 2 * PIECE_SIZE  # bytes that wait for room; then one piece is read while one is sent
+MAX_AHEAD = 16  # messages that do, of files that have no bytes
 
 
 class SenderStage(Enum):
@@ -92,18 +94,21 @@ class FileSender(TransferStream):
     _file: int | None = attrs.field(default=None, init=False)  # that was begun
     _pieces: Pieces = attrs.field(factory=Pieces, init=False)  # of it, that were sent
     _is_reading: bool = attrs.field(default=False, init=False)
+    _ahead: deque[TransferMessage | Piece] = attrs.field(factory=deque, init=False, repr=False)
+    _ahead_size: int = attrs.field(default=0, init=False)  # of their pieces
     _files_sent: int = attrs.field(default=0, init=False)
     _files_stored: int = attrs.field(default=0, init=False)
+    _has_said_end: bool = attrs.field(default=False, init=False)
 
     def start(self) -> None:
         """FileOffer."""
         self._say(self.offer)
 
-    def next_bytes(self) -> bytes | None:
+    def next_bytes(self) -> bytes | memoryview | None:
         """Return, and forget, what is to be written next."""
-        data = super().next_bytes()
-        self._go_on()
-        return data
+        if not (self._out or self.has_ended):
+            self._hand_on()
+        return super().next_bytes()
 
     def _receive(self, message: TransferMessage | Piece) -> None:
         match self.stage, message:
@@ -151,34 +156,56 @@ class FileSender(TransferStream):
 
     # -- one piece after the other
 
+    def _hand_on(self) -> None:
+        """Say what waits, up to a piece, while there is room; then ask for more."""
+        while self._ahead and not self._out and self._has_room(self._ahead[0]):
+            message = self._ahead.popleft()
+            match message:
+                case Piece():
+                    self.sent += message.size
+                    self._ahead_size -= message.size
+                case EndFile() | Skip():
+                    self._files_sent += 1
+                case End():
+                    self.stage = SenderStage.SENT
+            self._say(message)
+        self._go_on()
+
+    def _has_room(self, message: TransferMessage | Piece) -> bool:
+        match message:
+            case Piece():
+                return self.sent + message.size <= self.stored + WINDOW
+            case EndFile() | Skip():
+                return self._files_sent < self._files_stored + MAX_UNSTORED
+        return True
+
     def _go_on(self) -> None:
         """Ask for what is to be read next, if there is room for it."""
         is_idle = self.stage is SenderStage.SENDING and not (self._is_reading or self.has_ended)
-        if not is_idle or len(self._out) >= READ_AHEAD:
+        if not is_idle or self._ahead_size >= READ_AHEAD or len(self._ahead) >= MAX_AHEAD:
             return
-        if self._file is None and not self._next_file():
-            return
-        if self.sent - self.stored + PIECE_SIZE <= WINDOW and self._file is not None:
-            self._is_reading = True
-            self._tell(ReadPiece(self._file, self._pieces.count))
+        if self._file is None and self._next_file():
+            have = self._have.get(self._next)
+            if have is not None and have.pieces:
+                self._ask(CheckFile(self._next, have.pieces))
+            else:
+                self._begin(Pieces())
+        if self._file is not None:
+            self._ask(ReadPiece(self._file, self._pieces.count))
+
+    def _ask(self, request: ReadPiece | CheckFile) -> None:
+        self._is_reading = True
+        self._tell(request)
 
     def _next_file(self) -> bool:
-        """Go to the next file that the receiver lacks; tells whether it is there already."""
+        """Go to the next file that the receiver lacks; tells whether there is one."""
         while self._next < len(self.files) and self._is_done(self._next):
             self._next += 1
-        if self._next >= len(self.files):
-            self.stage = SenderStage.SENT
-            self._say(End())
-            return False
-        if self._files_sent - self._files_stored >= MAX_UNSTORED:
-            return False
-        have = self._have.get(self._next)
-        if have is not None and have.pieces:
-            self._is_reading = True
-            self._tell(CheckFile(self._next, have.pieces))
-            return False
-        self._begin(Pieces())
-        return True
+        has_more = self._next < len(self.files)
+        if not (has_more or self._has_said_end):
+            self._has_said_end = True
+            self._ahead.append(End())
+        return has_more
 
     def _is_done(self, file: int) -> bool:
         return file in self._have and self._have[file].done
@@ -186,7 +213,7 @@ class FileSender(TransferStream):
     def _begin(self, pieces: Pieces) -> None:
         self._file, self._pieces = self._next, pieces
         self._next += 1
-        self._say(BeginFile(self._file, pieces.count))
+        self._ahead.append(BeginFile(self._file, pieces.count))
 
     # -- what came of the requests
 
@@ -208,16 +235,13 @@ class FileSender(TransferStream):
         :param end: the size of the file, where this is the end of it.
         """
         self._is_reading = False
-        if self.has_ended:
-            return
         if data:
             self._pieces.add(hash)
-            self.sent += len(data)
-            self._say(Piece(hash, data))
+            self._ahead_size += len(data)
+            self._ahead.append(Piece(hash, (data,)))
         if end is not None:
-            self._say(EndFile(end, self._pieces.root()))
+            self._ahead.append(EndFile(end, self._pieces.root()))
             self._file = None
-            self._files_sent += 1
         self._go_on()
 
     def failed(self, reason: str) -> None:
@@ -230,7 +254,6 @@ class FileSender(TransferStream):
             self._next += 1
         else:
             file, self._file = self._file, None
-        self._files_sent += 1
-        self._say(Skip(file, reason))
+        self._ahead.append(Skip(file, reason))
         self._tell(Skipped(file, reason))
         self._go_on()

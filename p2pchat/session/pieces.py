@@ -12,7 +12,7 @@ from blake3 import blake3
 from p2pchat.wire.transfers import PIECE_SIZE
 
 
-def piece_hash(data: bytes) -> bytes:
+def piece_hash(data: bytes | memoryview) -> bytes:
     """Return the hash of one piece."""
     return blake3(data).digest()
 

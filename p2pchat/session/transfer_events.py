@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import attrs
 
+from p2pchat.wire.framing import Parts
 from p2pchat.wire.transfers import FileEntry, FileOffer
 
 
@@ -53,13 +54,14 @@ class StorePiece:
     """
     A piece is to be compared with its hash and written: ``FileReceiver.stored``.
 
+    :ivar parts: its bytes, as they are together.
     :ivar root: of all pieces of the file up to this one.
     """
 
     file: int
     piece: int
     hash: bytes = attrs.field(repr=False)
-    data: bytes = attrs.field(repr=False)
+    parts: Parts = attrs.field(repr=False)
     root: bytes = attrs.field(repr=False)
 
 

@@ -8,7 +8,7 @@ import attrs
 
 from p2pchat.errors import RemoteProtocolError
 from p2pchat.session.transfer_events import TransferEvent, WasCancelled, WasStopped
-from p2pchat.wire.framing import FrameReader
+from p2pchat.wire.framing import PartReader
 from p2pchat.wire.transfers import (
     MAX_PIECE_FRAME,
     Cancelled,
@@ -31,8 +31,8 @@ class TransferStream:
     """
 
     has_ended: bool = attrs.field(default=False, init=False)
-    _reader: FrameReader = attrs.field(factory=FrameReader, init=False)
-    _out: deque[bytes] = attrs.field(factory=deque, init=False, repr=False)
+    _reader: PartReader = attrs.field(factory=PartReader, init=False)
+    _out: deque[bytes | memoryview] = attrs.field(factory=deque, init=False, repr=False)
     _events: deque[TransferEvent] = attrs.field(factory=deque, init=False)
 
     def receive(self, data: bytes) -> None:
@@ -49,7 +49,7 @@ class TransferStream:
         except RemoteProtocolError as error:
             self._stop(f"{BROKEN}: {error}")
 
-    def next_bytes(self) -> bytes | None:
+    def next_bytes(self) -> bytes | memoryview | None:
         """Return, and forget, what is to be written next; ``None``: nothing now."""
         return self._out.popleft() if self._out else None
 
@@ -82,7 +82,7 @@ class TransferStream:
                 raise RemoteProtocolError(f"{type(message).__name__} isn't expected now")
 
     def _say(self, message: TransferMessage | Piece) -> None:
-        self._out.append(encode(message))
+        self._out += encode(message)
 
     def _tell(self, event: TransferEvent) -> None:
         self._events.append(event)

@@ -46,7 +46,7 @@ import attrs
 
 from p2pchat.errors import LocalProtocolError, RemoteProtocolError
 from p2pchat.wire.file_names import MAX_PATH, check_part, check_path
-from p2pchat.wire.framing import MAX_FRAME, encode_long_frame
+from p2pchat.wire.framing import MAX_FRAME, Parts, encode_beginning
 from p2pchat.wire.members import (
     SPARSE,
     Codec,
@@ -191,11 +191,17 @@ class Piece:
     A piece of the file that was begun.
 
     :ivar hash: BLAKE3 of the data.
+    :ivar parts: the data, as they are together.
     """
 
     KIND: ClassVar[int] = 8
     hash: bytes
-    data: bytes
+    parts: Parts = attrs.field(eq=b"".join, repr=False)
+
+    @property
+    def size(self) -> int:
+        """Bytes of the data."""
+        return sum(map(len, self.parts))
 
 
 @attrs.frozen
@@ -262,32 +268,40 @@ _KINDS: tuple[type[TransferMessage], ...] = (
 _BY_KIND = {kind.KIND: kind for kind in _KINDS}
 
 
-def encode(message: TransferMessage | Piece) -> bytes:
+def encode(message: TransferMessage | Piece) -> Parts:
     """
-    Write a message, as a frame.
+    Write a message, as the parts of a frame.
 
     :raises LocalProtocolError: it is longer than a frame.
     """
     if isinstance(message, Piece):
         head = bytes((message.KIND,)) + message.hash
-        return encode_long_frame(head, message.data)
+        return encode_beginning(head, message.size), *message.parts
     body = dumps(message.to_json())
     if len(body) >= MAX_FRAME:
         raise LocalProtocolError(f"a message of {len(body)} bytes")
-    return encode_long_frame(bytes((message.KIND,)), body)
+    return (encode_beginning(bytes((message.KIND,)) + body, 0),)
 
 
-def decode(frame: bytes) -> TransferMessage | Piece:
+def decode(frame: Parts) -> TransferMessage | Piece:
     """
     Read the message of a frame.
 
     :raises RemoteProtocolError: it is none, or of no known kind.
     """
-    kind = frame[0] if frame else 0
+    kind, size = frame[0][0] if frame else 0, sum(map(len, frame))
     if kind == Piece.KIND:
-        if len(frame) <= HEAD or len(frame) > MAX_PIECE_FRAME:
+        if not HEAD < size <= MAX_PIECE_FRAME:
             raise RemoteProtocolError("a piece without bytes, or with too many")
-        return Piece(frame[1:HEAD], frame[HEAD:])
-    if kind not in _BY_KIND or len(frame) > MAX_FRAME:
+        return _read_piece(frame)
+    if kind not in _BY_KIND or size > MAX_FRAME:
         raise RemoteProtocolError("no message of a transfer")
-    return _BY_KIND[kind].from_json(loads(frame[1:]))
+    return _BY_KIND[kind].from_json(loads(b"".join(frame)[1:]))
+
+
+def _read_piece(frame: Parts) -> Piece:
+    if len(frame[0]) < HEAD:
+        frame = (b"".join(frame),)
+    first, *rest = frame
+    hash, begin = bytes(first[1:HEAD]), first[HEAD:]
+    return Piece(hash, (begin, *rest) if begin else tuple(rest))

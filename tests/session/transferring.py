@@ -20,7 +20,14 @@ from p2pchat.session.transfer_events import (
     Skipped,
     StorePiece,
 )
-from p2pchat.wire.transfers import PIECE_SIZE, FileEntry, FileOffer
+from p2pchat.wire.transfers import (
+    PIECE_SIZE,
+    FileEntry,
+    FileOffer,
+    Piece,
+    TransferMessage,
+    encode,
+)
 
 NAME = b"transfer".ljust(16)
 
@@ -37,6 +44,11 @@ def offer_of(files: Mapping[str, bytes], title: str = "") -> FileOffer:
     """Return the offer of some files: a folder, if it has a title."""
     size = sum(map(len, files.values()))
     return FileOffer(NAME, title or next(iter(files)), bool(title), len(files), size, size=size)
+
+
+def encoded(message: TransferMessage | Piece) -> bytes:
+    """Return what a message is on the wire."""
+    return b"".join(encode(message))
 
 
 @attrs.define
@@ -107,7 +119,7 @@ class Transfer:
                 return False
             if data is not None:
                 moved = True
-                other.receive(data)
+                other.receive(bytes(data))
         return moved
 
     def _read(self, event: Any) -> None:
@@ -134,12 +146,12 @@ class Transfer:
                 self.receiver.prepared(disk.kept())
             case BeginPieces(file, start):
                 del disk.written.setdefault(file, bytearray())[start * PIECE_SIZE :]
-            case StorePiece(file=file, data=data):
+            case StorePiece(file=file, parts=parts):
                 if self.limit is not None:
                     self.limit -= 1
                 if self.limit is None or self.limit >= 0:
-                    disk.written[file] += data
-                    self.receiver.stored(len(data), 0)
+                    disk.written[file] += b"".join(parts)
+                    self.receiver.stored(sum(map(len, parts)), 0)
             case FinishFile(file, _size):
                 disk.whole[file] = bytes(disk.written[file])
                 self.receiver.stored(0, 1)

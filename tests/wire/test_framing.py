@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.errors import LocalProtocolError, RemoteProtocolError
-from p2pchat.wire.framing import MAX_FRAME, FrameReader, encode_frame, encode_frames
+from p2pchat.wire.framing import (
+    MAX_FRAME,
+    PART,
+    FrameReader,
+    PartReader,
+    encode_beginning,
+    encode_frame,
+    encode_frames,
+)
 from tests.wire.frames import frames_of, whole_frames
 
 
@@ -73,3 +83,40 @@ class FrameTests(SynchronousTestCase):
                 whole_frames(reader)
         except RemoteProtocolError:
             pass
+
+
+class PartTests(SynchronousTestCase):
+    """Frames that are the parts in which they came."""
+
+    @given(
+        st.lists(st.integers(0, 3 * PART), max_size=6),
+        st.lists(st.integers(0, 9 * PART), max_size=9),
+    )
+    def test_any_cut(self, lengths: list[int], cuts: list[int]) -> None:
+        """Any cut of the stream gives the same frames."""
+        bodies = [bytes([number]) * length for number, length in enumerate(lengths)]
+        stream = b"".join(encode_beginning(b"", len(body)) + body for body in bodies)
+        edges = sorted({min(cut, len(stream)) for cut in cuts} | {0, len(stream)})
+        reader, found = PartReader(), []
+        for start, end in pairwise(edges):
+            reader.add(stream[start:end])
+            while (frame := reader.next_frame(3 * PART)) is not None:
+                found.append(b"".join(frame))
+        self.assertEqual(found, bodies)
+
+    def test_too_long(self) -> None:
+        """A frame that is too long is refused as soon as its length is known, and again."""
+        reader = PartReader()
+        reader.add(encode_beginning(b"", 4))
+        for _ in range(2):
+            self.assertRaises(RemoteProtocolError, reader.next_frame, 3)
+
+    def test_drops(self) -> None:
+        """What comes byte by byte makes few parts: none costs much more than it has."""
+        reader = PartReader()
+        reader.add(encode_beginning(b"", 4 * PART))
+        for _ in range(4 * PART):
+            reader.add(b"x")
+        frame = reader.next_frame(4 * PART)
+        assert frame is not None
+        self.assertLessEqual(len(frame), 5)

@@ -7,9 +7,9 @@ The machines of a transfer on a stream, and their work with files in threads: Tw
         ◀─ bytes, as it takes them ─┘   └─▶ what isn't work: ``happened``
 
 One thing is done at a time.  A receiver takes all that waits for it together: one ``fdatasync`` and
-one commit are for all pieces that came while the last ones were written.  What was written is
-recorded even if the stream was lost meanwhile; only then ``released`` fires, and another stream may
-go on with these files.
+one commit are for all pieces that came while the last ones were written, and the next ones are
+written while that is committed.  What was written is recorded even if the stream was lost
+meanwhile; only then ``released`` fires, and another stream may go on with these files.
 
 A stream on which nothing moves for IDLE is aborted, but where a person is asked.
 """
@@ -202,9 +202,8 @@ class FileStream(Protocol):
     def _work(self, work: Callable[[], Any], done: Callable[[Any], object]) -> None:
         """Do something in a thread, and go on with what came of it."""
         self._is_working = True
-        self._in_thread(work).addCallbacks(done, self._failed).addErrback(
-            lambda failure: _log.failure("a transfer failed", failure)
-        ).addBoth(self._worked)
+        done_so = self._in_thread(work).addCallbacks(done, self._failed)
+        done_so.addErrback(_log_fault).addBoth(self._worked)
 
     def _failed(self, failure: Failure) -> None:
         raise NotImplementedError
@@ -215,13 +214,21 @@ class FileStream(Protocol):
         self._release_if_idle()
 
     def _release_if_idle(self) -> None:
-        if self.is_lost and not self._is_working and not self.released.called:
+        if self.is_lost and not self._is_busy() and not self.released.called:
             self._let_go()
             self.released.callback(None)
+
+    def _is_busy(self) -> bool:
+        """Tell whether something is being done."""
+        return self._is_working
 
     def _let_go(self) -> None:
         """Close files."""
         raise NotImplementedError
+
+
+def _log_fault(failure: Failure) -> None:
+    _log.failure("a transfer failed", failure)
 
 
 class SendingStream(FileStream):
@@ -291,6 +298,7 @@ class ReceivingStream(FileStream):
         self._kept: Mapping[int, KeptFile] = {}
         self._store: Callable[[IncomingFiles, Mapping[int, KeptFile]], Deferred[None]]
         self._works: list[Writing] = []
+        self._committing = 0
 
     def accept(
         self,
@@ -346,14 +354,22 @@ class ReceivingStream(FileStream):
             works, self._works = self._works, []
             self._work(partial(self._accepted().write, works), self._written)
 
-    def _written(self, written: WrittenPieces) -> Deferred[None]:
+    def _written(self, written: WrittenPieces) -> None:
+        """Write down what is on the disk, while the next pieces are written."""
+
         def stored(_result: object) -> None:
             self.machine.stored(written.size, written.ended)
-            self._note_life()
 
         files = self._accepted()
+        self._committing += 1
         done = self._store(files, written.files) if written.files else succeed(None)
-        return done.addCallbacks(stored, self._failed)
+        done.addCallbacks(stored, self._failed).addErrback(_log_fault).addBoth(self._committed)
+
+    def _committed(self, _result: object) -> None:
+        self._committing -= 1
+        self._note_life()
+        self.step()
+        self._release_if_idle()
 
     def _worked(self, result: object) -> None:
         super()._worked(result)
@@ -371,6 +387,9 @@ class ReceivingStream(FileStream):
         else:
             self.stop("unwritable", "an internal error; the log has it")
             failure.raiseException()
+
+    def _is_busy(self) -> bool:
+        return self._is_working or self._committing > 0
 
     def _may_wait(self) -> bool:
         return self.machine.stage is ReceiverStage.ASKED

@@ -43,6 +43,7 @@ from p2pchat.session.file_receiver import FileReceiver
 from p2pchat.session.transfer_events import (
     Completed,
     OfferArrived,
+    Progressed,
     Skipped,
     TransferEvent,
     WasCancelled,
@@ -282,8 +283,7 @@ class Receiving:
         is_placed = files.place == record.kept.members.place
         if changed:
             record.kept = attrs.evolve(record.kept, files={**record.kept.files, **changed})
-            done = self._store.put_files(record.kept, changed)
-            return done.addCallback(lambda _: self._progress(record))
+            return self._store.put_files(record.kept, changed)
         if is_placed:
             return self._store.put_files(record.kept, {})
         members = attrs.evolve(record.kept.members, place=files.place)
@@ -291,16 +291,13 @@ class Receiving:
         record.path = _path(record.kept)
         return self._store.put(record.kept)
 
-    def _progress(self, record: TransferRecord) -> None:
-        stream = record.stream
-        if isinstance(stream, ReceivingStream):
-            self._records.progress(record, stream.machine.had, stream.machine.stored_bytes)
-
     def _happened_to(
         self, record: TransferRecord, stream: ReceivingStream, event: TransferEvent
     ) -> None:
         records = self._records
         match event:
+            case Progressed():
+                records.progress(record, stream.machine.had, stream.machine.stored_bytes)
             case Skipped(file, reason):
                 entries = self._entries.get(record.id, ())
                 records.skip(record, entries[file].path if file < len(entries) else "", reason)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import attrs
-from twisted.internet.defer import Deferred, fail
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IPushProducer
 from twisted.internet.protocol import Protocol
 from twisted.internet.task import deferLater
@@ -33,11 +33,12 @@ from p2pchat.wire.transfers import (
     OfferAccepted,
     Piece,
     Ready,
+    Stored,
     TransferMessage,
-    encode,
 )
 from tests.cases import each
 from tests.peer.transfers.transferring_nodes import BOB, DISK, TransferCase
+from tests.session.transferring import encoded
 
 ENTRY = FileEntry("a", 3 * PIECE_SIZE)
 ZEROS = bytes(PIECE_SIZE)
@@ -60,20 +61,29 @@ class Mallory(Protocol):
 
     def say(self, *messages: TransferMessage | Piece) -> None:
         for one in messages:
-            self.transport.write(encode(one))
+            self.transport.write(encoded(one))
 
 
 @implementer(ITransferStore)
 @attrs.define(eq=False)
 class FullStore(EphemeralTransfers):
-    """A store whose disk may be full."""
+    """
+    A store whose disk may be full.
+
+    :ivar may_write: a write waits for this.
+    """
 
     is_full: bool = False
+    may_write: Deferred[None] = attrs.Factory(lambda: succeed(None))
 
     def put_files(self, kept: KeptTransfer, files: Mapping[int, KeptFile]) -> Deferred[None]:
         if self.is_full:
             return fail(StorageFailed("the disk is full"))
-        return super().put_files(kept, files)
+        done: Deferred[None] = Deferred()
+        self.may_write.addCallback(
+            lambda _: EphemeralTransfers.put_files(self, kept, files).chainDeferred(done)
+        )
+        return done
 
 
 class HostileCase(TransferCase):
@@ -132,7 +142,7 @@ class HostileTests(HostileCase):
     def test_unfinished(self) -> None:
         """So does one whose file comes no further, and its place is free."""
         mallory = self.begun()
-        mallory.say(Piece(piece_hash(ZEROS), ZEROS))
+        mallory.say(Piece(piece_hash(ZEROS), (ZEROS,)))
         self.run_on(0.1)
         self.clock.advance(IDLE + 1)
         self.run_on(0.1)
@@ -148,7 +158,7 @@ class HostileTests(HostileCase):
             self.clock.advance(IDLE)
         self.assertFalse(mallory.is_lost)
         self.accept()
-        self.assertIn(encode(OfferAccepted()), mallory.heard)
+        self.assertIn(encoded(OfferAccepted()), mallory.heard)
 
     def test_never_listens(self) -> None:
         """One that hears nothing of the end is left soon."""
@@ -164,9 +174,9 @@ class HostileTests(HostileCase):
         """What breaks the rules ends the stream, is said once, and leaves no file."""
         mallory = self.begun()
         if how == "hash":
-            mallory.say(Piece(bytes(32), ZEROS))
+            mallory.say(Piece(bytes(32), (ZEROS,)))
         elif how == "more":
-            mallory.say(*(Piece(piece_hash(ZEROS), ZEROS),) * 4)
+            mallory.say(*(Piece(piece_hash(ZEROS), (ZEROS,)),) * 4)
         else:
             mallory.transport.write(b"\xff" * 100)
         self.run_on(0.5)
@@ -185,11 +195,11 @@ class HostileTests(HostileCase):
         for info in self.bob.transfers.all():
             self.bob.transfers.accept(info.number)
         self.run_on(0.1)
-        taken = [one for one in streams if encode(OfferAccepted()) in one.heard]
+        taken = [one for one in streams if encoded(OfferAccepted()) in one.heard]
         self.assertEqual(len(taken), 4)
         taken[0].transport.abortConnection()
         self.run_on(0.1)
-        self.assertEqual(sum(encode(OfferAccepted()) in one.heard for one in streams), 5)
+        self.assertEqual(sum(encoded(OfferAccepted()) in one.heard for one in streams), 5)
 
     def test_another_offer_of_the_name(self) -> None:
         """Nobody gets more taken by the name of what was accepted."""
@@ -199,18 +209,18 @@ class HostileTests(HostileCase):
         mallory.say(self.offer(most=2**53))
         self.run_on(0.5)
         self.assertTrue(mallory.is_lost)
-        self.assertNotIn(encode(OfferAccepted()), mallory.heard)
+        self.assertNotIn(encoded(OfferAccepted()), mallory.heard)
 
     def test_second_stream(self) -> None:
         """A stream takes the place of one that may be dead, when nothing of that is written."""
         first = self.begun()
-        first.say(Piece(piece_hash(ZEROS), ZEROS))
+        first.say(Piece(piece_hash(ZEROS), (ZEROS,)))
         self.run_on(0.1)
         second = self.mallory()
         second.say(self.offer())
         self.run_on(0.5)
         self.assertTrue(first.is_lost)
-        self.assertIn(encode(OfferAccepted()), second.heard)
+        self.assertIn(encoded(OfferAccepted()), second.heard)
 
     def test_database_full(self) -> None:
         """What the database can't keep isn't confirmed."""
@@ -218,10 +228,27 @@ class HostileTests(HostileCase):
         mallory = self.begun()
 
         self.store.is_full = True
-        mallory.say(Piece(piece_hash(ZEROS), ZEROS))
+        mallory.say(Piece(piece_hash(ZEROS), (ZEROS,)))
         self.run_on(0.5)
         last = self.bob.said(events.TransferChanged)[-1]
         self.assertEqual((last.state, last.reason), ("stopped", "disk-full"))
+
+    def test_database_slow(self) -> None:
+        """Pieces are written while the database is, and confirmed when it is done."""
+        mallory = self.begun()
+        self.store.may_write = Deferred()
+        for _ in range(2):
+            mallory.say(Piece(piece_hash(ZEROS), (ZEROS,)))
+            self.run_on(0.1)
+        self.assertEqual(sum(self.bob.there().values()), 2 * PIECE_SIZE)
+        self.assertNotIn(encoded(Stored(PIECE_SIZE, 0)), mallory.heard)
+        mallory.transport.abortConnection()
+        self.run_on(0.1)
+        self.assertEqual(self.bob.transfers.all()[0].state, "active")
+        self.store.may_write.callback(None)
+        self.run_on(0.1)
+        info = self.bob.transfers.all()[0]
+        self.assertEqual((info.state, info.done), ("stopped", 2 * PIECE_SIZE))
 
 
 class SendingStreamTests(TransferCase):
@@ -243,8 +270,8 @@ class SendingStreamTests(TransferCase):
         transport = StringTransport()
         stream.makeConnection(transport)
         stream.pauseProducing()
-        stream.dataReceived(encode(OfferAccepted()))
-        stream.dataReceived(encode(Ready()))
+        stream.dataReceived(encoded(OfferAccepted()))
+        stream.dataReceived(encoded(Ready()))
         self.run_on(0.1)
         before = len(transport.value())
         self.assertLess(before, 1000)

@@ -45,7 +45,7 @@ class IncomingCase(SynchronousTestCase):
         for number, at in enumerate(range(0, len(data), PIECE_SIZE)):
             part = data[at : at + PIECE_SIZE]
             pieces.add(piece_hash(part))
-            works.append(StorePiece(file, number, piece_hash(part), part, pieces.root()))
+            works.append(StorePiece(file, number, piece_hash(part), (part,), pieces.root()))
         return works[begin:]
 
     def whole(self, file: int, data: bytes = DATA) -> WrittenPieces:
@@ -195,7 +195,7 @@ class AttackTests(IncomingCase):
         """A piece that isn't what its hash says is not kept."""
         self.prepare()
         [first, *_] = self.stores(0, DATA)
-        wrong = StorePiece(0, 0, first.hash, b"?" * PIECE_SIZE, first.root)
+        wrong = StorePiece(0, 0, first.hash, (b"?" * PIECE_SIZE,), first.root)
         works = [BeginPieces(0, 0), wrong]
         self.assertRaises(RemoteProtocolError, self.files.write, works)
 
