@@ -37,6 +37,7 @@ STEM = "test_style"  # this file names what others should
 # These tests are about real processes and servers, which take real time.
 REAL_TIME = frozenset(
     {
+        "tests/tap/command/test_share.py",
         "tests/registry/store/redis_server.py",
         "tests/registry/store/test_redis.py",
         "tests/tap/test_daemon.py",

@@ -13,6 +13,7 @@ import attrs
 from twisted.application.service import ServiceMaker
 from twisted.scripts import twistd
 
+from p2pchat.tap.command.commands import COMMANDS
 from p2pchat.tap.places import DEFAULT_PROFILE
 
 PROGRAM = "p2pchat"
@@ -27,7 +28,11 @@ def chat_options() -> Any:
     options = _peer.options()
     options.program = options.invocation = PROGRAM
     options.default_profile = DEFAULT_PROFILE
-    options.usages = (f"{PROGRAM} [options]", f"{PROGRAM} {REGISTRY} [options]")
+    options.usages = (
+        f"{PROGRAM} [options]",
+        f"{PROGRAM} {REGISTRY} [options]",
+        *(f"{PROGRAM} {name} {entry.usage}".rstrip() for name, entry in COMMANDS.items()),
+    )
     return options
 
 

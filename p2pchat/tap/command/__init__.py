@@ -12,4 +12,10 @@ imported before a command begins is the standard library alone.
     attached      the node, as a command is attached to it
     byte_pipe     stdin and stdout on one side, a socket on the other
     pipe          p2pchat pipe
+    asking        p2pchat grant, revoke, grants, services, why, join
+    sending       p2pchat send
+    reactor_run   commands that stay, in the reactor
+      ├── forward_report  what is said of their connections
+      ├── share       p2pchat share
+      └── opening     p2pchat open
 """

@@ -21,9 +21,18 @@ class CommandEntry(NamedTuple):
 
 
 COMMANDS = {
+    "share": CommandEntry("PORT --as NAME [--with WHO]", "a port of yours, for somebody", "share"),
+    "open": CommandEntry("WHO:SERVICE", "a service of somebody, in your browser", "opening"),
     "pipe": CommandEntry(
         "WHO:SERVICE", "stdin and stdout to a service, for ssh and scripts", "pipe"
     ),
+    "send": CommandEntry("FILE... WHO", "files and folders to a contact; - is stdin", "sending"),
+    "grant": CommandEntry("SERVICE WHO [--for TIME]", "let somebody open a service", "asking"),
+    "revoke": CommandEntry("SERVICE WHO", "take that back, and end what is open", "asking"),
+    "grants": CommandEntry("", "who may open which service of yours", "asking"),
+    "services": CommandEntry("[WHO]", "what you offer, or somebody lets you open", "asking"),
+    "why": CommandEntry("WHO", "how somebody is reached, and why not directly", "asking"),
+    "join": CommandEntry("", "meet who made an invitation", "asking"),
 }
 
 

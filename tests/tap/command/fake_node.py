@@ -29,6 +29,8 @@ class FakeNode:
     :ivar requests: what it was asked.
     :ivar services: what is at the other end of streams, by ``WHO:SERVICE``.
     :ivar answers: of commands, by their line.
+    :ivar usual: of the others.
+    :ivar afterwards: events that follow, likewise.
     """
 
     def __init__(self) -> None:
@@ -37,6 +39,8 @@ class FakeNode:
         self.requests: list[Request] = []
         self.services: dict[str, Service] = {}
         self.answers: dict[str, Mapping[str, Any]] = {}
+        self.usual: Mapping[str, Any] = {"event": "done"}
+        self.afterwards: dict[str, list[Mapping[str, Any]]] = {}
         self._server = socket.socket(socket.AF_UNIX)
         self._server.bind(os.path.join(self.directory, SOCKET_FILE))
         self._server.listen()
@@ -69,8 +73,11 @@ class FakeNode:
             if request.get("do") == "open":
                 self._open(program, request)
             else:
-                given = self.answers.get(request.get("command", ""), {"event": "done"})
+                asked = request.get("command", "")
+                given = self.answers.get(asked, self.usual)
                 program.sendall(encode({**given, "request": request["id"]}))
+                for event in self.afterwards.get(asked, ()):
+                    program.sendall(encode(event))
 
     def _open(self, program: socket.socket, request: Request) -> None:
         service = self.services.get(f"{request['peer']}:{request['service']}")
