@@ -41,6 +41,7 @@ from tests.traversal.fake_wire import FakeWire, Link
 
 HEARTBEAT = 15.0  # seconds
 DELIVERY = 0.02  # seconds that a document takes
+TURN = 0.005  # seconds between two looks at what documents there are
 WALL = 1_800_000_000.0
 ADDRESSES = {"alice": ("198.51.100.1", 1001), "bob": ("198.51.100.2", 2002)}
 
@@ -268,8 +269,9 @@ class Pair:
         """Let time pass."""
         end = self.wire.now + seconds
         while self.wire.now < end:
-            self._carry()
-            self.wire.run(min(0.005, end - self.wire.now))
+            quiet = self.wire.quiet()
+            turn = TURN if self._carry() else max(TURN, quiet)
+            self.wire.run(min(turn, end - self.wire.now))
         self._carry()
 
     def run_until(self, happened: Callable[[], object], within: float = 10.0) -> float:
@@ -278,7 +280,7 @@ class Pair:
         while not happened():
             if self.wire.now - start > within:
                 raise AssertionError(f"not within {within} seconds: {self.describe()}")
-            self.run(0.005)
+            self.run(TURN)
         return self.wire.now - start
 
     def connect(self) -> None:
@@ -313,8 +315,12 @@ class Pair:
         """Alice and Bob."""
         return self.alice, self.bob
 
-    def _carry(self) -> None:
+    def _carry(self) -> bool:
+        """Take documents to their readers; tell whether there were any."""
+        found = False
         for sender, reader in ((self.alice, self.bob), (self.bob, self.alice)):
             for body in sender.take_post():
+                found = True
                 if self.registry_is_up:
                     reader.take_document(body, self.wire.now)
+        return found

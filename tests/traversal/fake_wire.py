@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from heapq import heappop, heappush
 from itertools import count
+from math import inf
 from random import Random
 from typing import Protocol
 
@@ -74,6 +75,7 @@ class FakeWire:
         self._links: dict[frozenset[Address], Link] = {}
         self._flying: list[tuple[float, int, Station, bytes, Address]] = []
         self._numbers = count()
+        self._timers: dict[Station, float] = {}
         self._stands = 0  # steps since time last passed
         self._passing, self._losing = 0, 0  # datagrams that pass, and then are lost
 
@@ -97,6 +99,7 @@ class FakeWire:
     def run(self, seconds: float) -> None:
         """Let so much time pass."""
         end = self.now + seconds
+        self._flush()
         while self._step(end):
             pass
         self.now = end
@@ -110,13 +113,19 @@ class FakeWire:
                 raise AssertionError(f"not within {within} seconds")
         return self.now - start
 
+    def quiet(self) -> float:
+        """Return the seconds until something comes or is due."""
+        self._flush()
+        return max(0.0, min(self._next()) - self.now)
+
+    def _next(self) -> tuple[float, float]:
+        """Return when the first timer is due, and when the first datagram comes."""
+        arrival = self._flying[0][0] if self._flying else inf
+        return min(self._timers.values(), default=inf), arrival
+
     def _step(self, end: float) -> bool:
         """Go to what is next; tell whether it is before the end."""
-        self._flush()
-        stations = list(dict.fromkeys(self._stations.values()))
-        timers = [(one.get_timer(), one) for one in stations]
-        due = min((when for when, _ in timers if when is not None), default=end + 1)
-        arrival = self._flying[0][0] if self._flying else end + 1
+        due, arrival = self._next()
         when = min(due, arrival)
         if when > end:
             return False
@@ -127,16 +136,26 @@ class FakeWire:
         if arrival <= due:
             _, _, station, data, source = heappop(self._flying)
             station.receive(data, source, self.now)
+            self._settle(station)
         else:
-            for wanted, station in timers:
-                if wanted is not None and wanted <= self.now:
-                    station.handle_timer(self.now)
+            ready = [one for one, wanted in self._timers.items() if wanted <= self.now]
+            for station in ready:
+                station.handle_timer(self.now)
+            for station in ready:
+                self._settle(station)
         return True
 
     def _flush(self) -> None:
+        self._timers.clear()  # somebody may listen no more
         for station in list(dict.fromkeys(self._stations.values())):
-            for datagram in station.outgoing(self.now):
-                self._send(station, datagram)
+            self._settle(station)
+
+    def _settle(self, station: Station) -> None:
+        """Send what a station that something was done to has, and note when it is next."""
+        for datagram in station.outgoing(self.now):
+            self._send(station, datagram)
+        wanted = station.get_timer()
+        self._timers[station] = inf if wanted is None else wanted
 
     def _send(self, station: Station, datagram: Datagram) -> None:
         ours = [address for address, one in self._stations.items() if one is station]
