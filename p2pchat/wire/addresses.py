@@ -8,6 +8,7 @@ that matter for choosing what may be sent to.  Host names are refused: resolving
 from __future__ import annotations
 
 from enum import Enum
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from p2pchat.errors import RemoteProtocolError
@@ -61,6 +62,7 @@ _ENDS_IN_IPV4 = tuple(
 )
 
 
+@lru_cache(maxsize=4096)  # about 150 bytes each; every datagram asks for its address
 def scope(host: str) -> Scope:
     """
     Classify an IP literal.

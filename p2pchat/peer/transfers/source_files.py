@@ -49,10 +49,11 @@ class Selection:
         return sum(one.size for one in self.files)
 
 
-def select(path: str) -> Selection:
+def select(path: str, most: int = MAX_FILES) -> Selection:
     """
     Find what is to be sent.
 
+    :param most: files of a folder.
     :raises TransferRefused: there is nothing that can be; says why.
     """
     root = os.path.realpath(os.path.expanduser(path))
@@ -63,13 +64,13 @@ def select(path: str) -> Selection:
             os.close(_open(root))
             return Selection(root, title, False, (_source(title, "", found),))
         if stat.S_ISDIR(found.st_mode):
-            return _select_folder(root)
+            return _select_folder(root, most)
     except OSError as error:
         raise TransferRefused(f"{path}: {error.strerror}") from None
     raise TransferRefused(f"{path} is neither a file nor a folder")
 
 
-def _select_folder(root: str) -> Selection:
+def _select_folder(root: str, most: int) -> Selection:
     title = wire_name(os.path.basename(root))
     if not title:
         raise TransferRefused(f"{root} has no name: send what is in it")
@@ -82,8 +83,8 @@ def _select_folder(root: str) -> Selection:
         if len(path.encode()) > MAX_PATH or path.count("/") >= MAX_DEPTH:
             raise TransferRefused(f"{root}/{place}: folders in folders, too deep to be sent")
         files.append(_source(path, place, found))
-        if len(files) > MAX_FILES:
-            raise TransferRefused(f"{root} has more than {MAX_FILES:,} files: pack it first")
+        if len(files) > most:
+            raise TransferRefused(f"{root} has more than {most:,} files: pack it first")
     if not files:
         raise TransferRefused(f"{root} has no files")
     selection = Selection(root, title, True, _distinct(files), left_out)

@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from p2pchat.errors import TransferRefused
 from p2pchat.peer.transfers.source_files import SourceChanged, SourceReader, select
 from p2pchat.session.pieces import Pieces, piece_hash
-from p2pchat.wire.transfers import MAX_FILES, PIECE_SIZE
+from p2pchat.wire.transfers import PIECE_SIZE
 from tests.cases import each
 
 DATA = os.urandom(2 * PIECE_SIZE + 7)
@@ -79,9 +79,11 @@ class SelectTests(SourceCase):
 
     def test_too_many(self) -> None:
         """Somebody with more files than may be sent at once packs them."""
-        for number in range(MAX_FILES + 1):
+        for number in range(8):
             self.file(f"{number}", b"")
-        self.assertIn("pack", str(self.assertRaises(TransferRefused, select, str(self.folder))))
+        self.assertEqual(len(select(str(self.folder), 8).files), 8)
+        refused = self.assertRaises(TransferRefused, select, str(self.folder), 7)
+        self.assertRegex(str(refused), "more than 7 files: pack it")
 
 
 class ReaderTests(SourceCase):
