@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import gc
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache, cached_property
 from pathlib import Path
@@ -95,7 +96,13 @@ def source_at(path: str) -> Source:
 def sources(*folders: str) -> tuple[Source, ...]:
     """Return the Python files below folders of the checkout."""
     files = [file for folder in folders for file in sorted((ROOT / folder).rglob("*.py"))]
-    return tuple(source_at(file.relative_to(ROOT).as_posix()) for file in files)
+    # A million nodes that stay: looking through them for garbage, time and again, takes four
+    # times as long as reading them.
+    gc.disable()
+    try:
+        return tuple(source_at(file.relative_to(ROOT).as_posix()) for file in files)
+    finally:
+        gc.enable()
 
 
 def length(node: Function) -> int:

@@ -339,11 +339,14 @@ def implementations(source: Source) -> Iterator[tuple[ast.ClassDef, str]]:
 
 def verified(source: Source) -> list[str]:
     """What implements an interface is held to it by verifyObject, in a test of its own."""
+    ours = list(implementations(source))
+    if not ours:
+        return []
     tests = [one for one in sources("tests") if "verifyObject(" in one.text and one.stem != STEM]
     mirror = [one for one in sources("tests") if one.stem in {f"test_{source.stem}", source.stem}]
     imports = " ".join(name for one in mirror for _, name in one.imports)
     found = []
-    for node, interface in implementations(source):
+    for node, interface in ours:
         near = [one for one in tests if re.search(rf"\b{interface}\b", one.text)]
         if not any(
             one in mirror or one.module in imports or node.name.lower() in one.text.lower()
