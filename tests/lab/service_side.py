@@ -30,17 +30,19 @@ class Side(Service):
 
     :ivar name: of the person.
     :ivar server: the registry's URL.
+    :ivar trust: a file of certificates that its programs believe.
     """
 
     host: Host
     name: str
     server: str
+    trust: str = ""
     _programs: list[subprocess.Popen[Any]] = attrs.Factory(list)
 
     @property
     def environment(self) -> dict[str, str]:
         """An environment in which programs find the node, our commands and the side's files."""
-        found = surroundings()
+        found = surroundings(self.trust)
         places = {"XDG_STATE_HOME": self.directory, "HOME": self.directory}
         found["PATH"] = os.pathsep.join([str(Path(P2PCHAT).parent), found["PATH"]])
         found["PYTHONPATH"] = os.pathsep.join([self.directory, found["PYTHONPATH"]])

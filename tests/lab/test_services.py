@@ -10,9 +10,9 @@ import sys
 import time
 from pathlib import Path
 
-from tests.lab.case import LabTestCase
 from tests.lab.peers import PATIENCE, TWISTD, fetch
-from tests.lab.service_side import P2PCHAT, Side
+from tests.lab.service_side import P2PCHAT
+from tests.lab.services_case import ServicesTestCase
 from tests.lab.ssh_server import PORT, SSHD, start_sshd
 
 MEGABYTES = 100  # of the file that is copied
@@ -123,54 +123,8 @@ resource = app.resource
 """
 
 
-class ServicesTests(LabTestCase):
+class ServicesTests(ServicesTestCase):
     """Alice offers, Bob reaches; both are contacts, behind port-restricted NATs."""
-
-    def setUp(self) -> None:
-        super().setUp()
-        self.lab = self.build_lab("port-restricted", "port-restricted")
-        self.registry = self.start_registry(self.lab)
-        self.alice = self.side("alice")
-        self.bob = self.side("bob")
-        alice, bob = self.alice.start_node(), self.bob.start_node()
-        for node in (alice, bob):
-            self.addCleanup(node.close)
-        alice.send("/invite bob")
-        bob.send(f"/join {alice.wait_for('invitation')['line']}")
-        self.bob_id = alice.wait_for("paired")["peer_id"]
-        bob.wait_for("paired")
-        self.node = bob
-
-    def side(self, name: str) -> Side:
-        """Return somebody's machine."""
-        host = self.lab.left if name == "alice" else self.lab.right
-        side = Side(host, name, self.registry.url)
-        self.addCleanup(side.close)
-        return side
-
-    def write(self, side: Side, name: str, text: str) -> str:
-        """Put a program onto a side; returns its path."""
-        path = side.path(name)
-        Path(path).write_text(text)
-        return path
-
-    def open_port(self, service: str, port: int) -> str:
-        """Let Bob have a port for a service of Alice's; returns its URL."""
-        self.bob.start(
-            *(TWISTD, "-n", "--pidfile=", "p2ppipe", "--listen", f"tcp:{port}"),
-            *("--connect", f"p2p:alice:{service}"),
-            awaits="listening",
-        )
-        return f"http://127.0.0.1:{port}/"
-
-    def ssh(self) -> list[str]:
-        """Let Alice's sshd be there; returns the words that reach it from Bob's."""
-        self.require(SSHD)
-        config = start_sshd(self.alice, self.bob)
-        self.alice.start(
-            P2PCHAT, "share", str(PORT), "--as", "ssh", "--with", "bob", awaits="for bob"
-        )
-        return ["-F", config]
 
     def test_ssh(self) -> None:
         """An `ssh` runs a command, `scp` carries a large file both ways, and `git` clones."""

@@ -3,8 +3,9 @@ Bytes between stdin and stdout on one side, and a socket on the other, in one th
 
 Each direction has its own end: when stdin has no more, the socket is told so and goes on giving;
 when the socket has no more, stdout is closed and stdin goes on being sent.  When nobody is at
-the socket any more, all of it ends, whether stdin has more or not.  Neither direction waits for the
-other, and of each at most CHUNK bytes wait here.
+the socket any more, all of it ends, whether stdin has more or not; stdout is left open then, for
+who runs us may end us as soon as it is closed, before we have said why.  Neither direction waits
+for the other, and of each at most CHUNK bytes wait here.
 
 Whether stdin and stdout block is theirs to know: they may be a terminal, or shared with programs
 beside us, so that isn't changed.
@@ -127,8 +128,12 @@ class ByteFlow:
         """Whether more is taken now."""
         return self.is_open and not self.waiting
 
-    def read(self) -> None:
-        """Take what is there; where there is nothing, no more comes."""
+    def read(self, is_last: bool = False) -> None:
+        """
+        Take what is there; where there is nothing, no more comes.
+
+        :param is_last: whether all ends with it, and the sink needn't be told.
+        """
         try:
             data = self._read(CHUNK)
         except BlockingIOError:
@@ -139,7 +144,8 @@ class ByteFlow:
             self.waiting = memoryview(data)
         else:
             self.is_open = False
-            self._sink.end()
+            if not is_last:
+                self._sink.end()
 
     def write(self) -> None:
         """
@@ -200,7 +206,7 @@ class BytePipe:
     def _step(self, ready: dict[int, int]) -> None:
         outgoing, incoming, remote = self._outgoing, self._incoming, ready.get(self._remote, 0)
         if remote & _READABLE and incoming.may_read:
-            incoming.read()
+            incoming.read(is_last=bool(remote & _GONE))
         if incoming.waiting:
             incoming.write()
         if ready.get(self._stdin, 0) & _READABLE and outgoing.may_read:

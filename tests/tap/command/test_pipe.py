@@ -114,6 +114,15 @@ class PipeTests(SynchronousTestCase):
         self.assertEqual((stdout, status), (b"hal", statuses.BROKEN))
         self.assertEqual(stderr, b"p2pchat pipe: bob:lose: the link was lost.\n")
 
+    def test_reason_first(self) -> None:
+        """It is told before stdout is closed: ssh ends its ProxyCommand as soon as that is."""
+        process = self.start("bob:lose")
+        assert process.stdout is not None and process.stderr is not None
+        process.stdout.read()
+        os.set_blocking(process.stderr.fileno(), False)
+        self.assertIn(b"the link was lost", process.stderr.read() or b"")
+        process.wait(PATIENCE)
+
     def test_not_granted(self) -> None:
         """So is a refusal, and stdout stays empty."""
         stdout, stderr, status = self.run_with(b"", "bob:ssh")
