@@ -19,6 +19,7 @@ import attrs
 
 from tests.lab.blueprint import enter, run_command
 from tests.lab.rulesets import (
+    apart_ruleset,
     long_ruleset,
     nat_ruleset,
     pool_ruleset,
@@ -82,6 +83,10 @@ class NatBox:
     def trouble(self, name: str) -> None:
         """Be one of `rulesets.TROUBLES`, instead of another."""
         self._apply(trouble_ruleset(name))
+
+    def keep_from(self, address: str) -> None:
+        """Let nothing pass to and from an address, instead of another; "" lets all pass."""
+        self._apply(apart_ruleset(address))
 
     def draw_from(self, first: str, last: str) -> None:
         """Have these public addresses, which must lead here, and draw one for each destination."""

@@ -303,6 +303,12 @@ def proxies_ruleset() -> str:
     return forwarding_ruleset("walled", 'iifname "lan" drop')
 
 
+def apart_ruleset(address: str) -> str:
+    """Return the rules by which nothing passes to and from an address; "" lets all pass."""
+    rules = f"ip saddr {address} drop; ip daddr {address} drop"
+    return forwarding_ruleset("apart", rules if address else "")
+
+
 def pool_ruleset(first: str, last: str) -> str:
     """Return the rules that draw from these public addresses."""
     return POOL.replace("FIRST", first).replace("LAST", last)

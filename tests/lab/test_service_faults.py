@@ -7,6 +7,7 @@ from __future__ import annotations
 import hashlib
 import os
 import subprocess
+import time
 from pathlib import Path
 
 from tests.cases import each
@@ -69,3 +70,31 @@ class PathTests(ServicesTestCase):
             self.nodes["alice"].wait_for("disconnected")
             self.lab.left.nat[0].watch([self.lab.right.public_address])
         self.assertEqual(self.lab.left.nat[0].watched(), (0, 0))
+
+    def test_path_changes(self) -> None:
+        """A session goes over to the relay and back to a direct path; every line comes once."""
+        words, left = self.ssh(), self.lab.left
+        loop = "n=0; while [ ! -e enough ]; do n=$((n+1)); echo line $n; sleep 0.1; done"
+        session = self.bob.begin(["ssh", *words, "alice", f"cd {self.alice.directory}; {loop}"])
+        assert session.stdout is not None
+        self.assertEqual(session.stdout.readline(), "line 1\n")
+        self.await_path("direct")
+        left.nat[0].keep_from(self.lab.right.public_address)
+        self.await_path("relay")
+        left.nat[0].keep_from("")
+        self.await_path("direct")
+        Path(self.alice.path("enough")).touch()
+        said = session.stdout.readlines()
+        self.assertEqual(said, [f"line {n}\n" for n in range(2, len(said) + 2)])
+        self.assertEqual(session.wait(PATIENCE), 0)
+
+    def await_path(self, kind: str) -> None:
+        """Wait until Bob's stream goes over a path of this kind."""
+        bob, deadline = self.nodes["bob"], time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
+            bob.send("/streams")
+            streams = bob.wait_for("streams")["streams"]
+            if [one["path"] for one in streams] == [kind]:
+                return
+            time.sleep(0.2)
+        self.fail(f"the path isn't {kind}: {streams}")
