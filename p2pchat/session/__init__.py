@@ -23,6 +23,7 @@ Sessions of one peer with others: calls, links, conversations, and every decisio
             │     ├── datagram_size ── what the path carries
             │     ├── streams ── frames, credit, and whose turn it is; receive_window
             │     ├── byte_streams ── those of services; service_stream, one of them
+            │     ├── bulk_allowance ── how much of services may be under way
             │     └── control ── HELLO, heartbeats, DISCONNECT; liveness, verification,
             │           mailbox_exchange, registry_exchange: each an announcement
             ├── composing ── that somebody types

@@ -39,6 +39,7 @@ from p2pchat.errors import LinkClosed, P2PChatError, RemoteProtocolError
 from p2pchat.identity.keys import Identity
 from p2pchat.identity.proof import Certificate, check_proof, make_proof
 from p2pchat.session import quic
+from p2pchat.session.bulk_allowance import BulkAllowance
 from p2pchat.session.flight import Flight
 from p2pchat.session.link_clock import LinkClock
 from p2pchat.session.qh3_connection import DATAGRAM_SIZE, KEY_EXCHANGES
@@ -279,6 +280,18 @@ class Link:
     def is_answered(self) -> bool:
         """Whether the datagrams that came last acknowledge anything new."""
         return self._connection is not None and self._connection.is_answered
+
+    def measure(self, allowance: BulkAllowance, now: float) -> None:
+        """Tell an allowance what the datagrams that came last acknowledge."""
+        one = self._connection
+        if one is not None and one.is_answered and not self._clock.is_standing:
+            allowance.acknowledged(one.acknowledged, one.under_way, one.latest_rtt, now)
+
+    @property
+    def in_hands(self) -> int:
+        """Bytes that QUIC has, and of which it isn't known that they arrived."""
+        one = self._connection
+        return 0 if one is None else one.in_flight + one.backlog()
 
     @property
     def awaits_answer(self) -> bool:

@@ -27,6 +27,7 @@ from collections.abc import Callable, Sequence
 import attrs
 
 from p2pchat.errors import RemoteProtocolError
+from p2pchat.session.bulk_allowance import BulkAllowance
 from p2pchat.session.byte_streams import ByteStreams
 from p2pchat.session.control import Control, ControlEvent
 from p2pchat.session.conversation import KIND
@@ -127,6 +128,7 @@ class LiveLink:
     is_answer_doubted: bool = False
     _link: Link | None = None
     _size: DatagramSize = attrs.Factory(DatagramSize)
+    _allowance: BulkAllowance = attrs.Factory(BulkAllowance)  # on the path of now
     _streams: Streams = attrs.field(init=False)
     _slot_end: float = 0.0
     _work_left: int = FRAMES  # in this slot
@@ -158,6 +160,7 @@ class LiveLink:
         self.services.begin(link.dials, self._streams.spend)
         self.path, self._silent_at = None, None
         self._size.path_changed()
+        self._allowance = BulkAllowance()
         link.start(now)
 
     def first_flight(self, theirs: tuple[bytes, ...], now: float) -> tuple[bytes, ...]:
@@ -182,6 +185,7 @@ class LiveLink:
         self.path = path
         if is_new and self._link is not None:
             self._size.path_changed()
+            self._allowance = BulkAllowance()
             self.idle.answered()
             self._link.shrink()
             self._await(path, now)
@@ -429,6 +433,7 @@ class LiveLink:
                 link.refuse(stream)
             link.forget(stream)
         written = 0
+        room = min(room, int(self._allowance.size) - link.in_hands)
         writes = self.services.next_writes(room, link, now)
         while link.is_writable and (write := next(writes, None)) is not None:
             link.send(*write)
@@ -456,6 +461,7 @@ class LiveLink:
             self._begin_slot(now)
             if not self._streams.is_full(now):
                 self._link.receive_datagrams(datagrams, now)
+                self._link.measure(self._allowance, now)
             self.idle.heard(now)
             if self._link.is_answered:
                 self.idle.answered()

@@ -104,6 +104,8 @@ class QuicConnection:
     :ivar is_ready: whether the handshake is done, as far as this side can tell.
     :ivar size: bytes of its longest datagrams.
     :ivar is_answered: whether the datagrams that came last acknowledge anything new.
+    :ivar acknowledged: how many bytes they do.
+    :ivar under_way: bytes that weren't acknowledged before they came.
     """
 
     def __init__(self, qh3: KeyedConnection, secrets: SecretLog, ids: Sequence[bytes] = ()) -> None:
@@ -125,6 +127,7 @@ class QuicConnection:
         self._large: tuple[int, int] = (0, 0)  # that were sent, and all that were lost before
         self.size = DATAGRAM_SIZE
         self.is_ready = self.is_answered = False
+        self.acknowledged = self.under_way = 0
 
     @property
     def binding(self) -> bytes | None:
@@ -185,7 +188,8 @@ class QuicConnection:
             before = self.in_flight
             datagrams = list(datagrams) if self._next is None else self._hear_next(datagrams, now)
             self._guard(self._qh3.receive_many_datagrams, datagrams, self._address, now)
-            self.is_answered = self.in_flight < before
+            self.under_way, self.acknowledged = before, max(0, before - self.in_flight)
+            self.is_answered = self.acknowledged > 0
             return
         for data in datagrams:
             if self._may_be_ours(data):
@@ -247,6 +251,12 @@ class QuicConnection:
         """Bytes that aren't acknowledged, and aren't taken for lost."""
         core = self._qh3._core
         return 0 if core is None else int(core.bytes_in_flight)
+
+    @property
+    def latest_rtt(self) -> float:
+        """Seconds that the last acknowledged packet took, 0 before any."""
+        core = self._qh3._core
+        return 0.0 if core is None else core.latest_rtt or 0.0
 
     def shrink(self) -> None:
         """Send no datagrams above DATAGRAM_SIZE from now on, nor where it goes on."""

@@ -50,6 +50,8 @@ class Link:
     :ivar loss: probability of a datagram to be lost.
     :ivar twice: probability of a datagram to come twice.
     :ivar most: bytes of a datagram; longer ones are lost.
+    :ivar rate: bytes a second that each way carries, 0 for any number.
+    :ivar queue: seconds that a datagram waits for that at most; others are lost.
     """
 
     latency: float = 0.01
@@ -57,6 +59,19 @@ class Link:
     loss: float = 0.0
     twice: float = 0.0
     most: int = 65_535
+    rate: float = 0.0
+    queue: float = 1.0
+    _free_at: dict[Address, float] = attrs.Factory(dict)  # by source
+
+    def leaves(self, source: Address, size: int, now: float) -> float | None:
+        """Return when a datagram has left the queue, None if that is full."""
+        if not self.rate:
+            return now
+        free = max(now, self._free_at.get(source, now))
+        if free - now > self.queue:
+            return None
+        self._free_at[source] = free + size / self.rate
+        return self._free_at[source]
 
 
 class FakeWire:
@@ -174,7 +189,10 @@ class FakeWire:
         elif self._losing > 0:
             self._losing -= 1
             return
+        left = link.leaves(source, len(datagram.data), self.now)
+        if left is None:
+            return
         for _ in range(2 if self._random.random() < link.twice else 1):
-            when = self.now + link.latency + link.jitter * self._random.random()
+            when = left + link.latency + link.jitter * self._random.random()
             target = self._stations[datagram.destination]
             heappush(self._flying, (when, next(self._numbers), target, datagram.data, source))
