@@ -2,9 +2,10 @@
 How fast a link carries bulk, and what a datagram of it costs.
 
 Two processes on loopback for each carrier, the carriers by turns in the same run: p2pchat's link
-between two whole endpoints, their drivers and sockets; qh3 alone on the same sockets; TLS over TCP
-in Twisted; and magic-wormhole's connection for files.  The processor time is that of both ends
-together, for every DATAGRAM bytes: what a datagram of the link carries.
+between two whole endpoints, their drivers and sockets; a stream of a service on such a link; qh3
+alone on the same sockets; TLS over TCP in Twisted; and magic-wormhole's connection for files.  The
+processor time is that of both ends together, for every DATAGRAM bytes: what a datagram of the link
+carries.
 
 Run ``python -m benchmarks.link [--runs N] [--megabytes N] [--only NAME] [--rst]``; for the last
 carrier ``pip install -e '.[benchmark]'``.
@@ -26,15 +27,17 @@ from twisted.internet.task import react
 
 from benchmarks.bulk import Carrier, Spent, Tally
 from benchmarks.bulk_quic import EngineCarrier, LinkCarrier
+from benchmarks.bulk_streams import StreamsCarrier
 from benchmarks.bulk_tcp import HAS_WORMHOLE, TLSCarrier, WormholeCarrier
 
 MEGABYTE = 1_000_000
 DATAGRAM = 1169  # bytes of bulk in a QUIC datagram of 1,200
 PATIENCE = 120.0  # seconds for one transfer
 
-LINK, ENGINE = "p2pchat", "bare qh3"
+LINK, STREAM, ENGINE = "p2pchat", "p2p: stream", "bare qh3"
 CARRIERS: dict[str, Callable[[], Carrier]] = {
     LINK: LinkCarrier,
+    STREAM: StreamsCarrier,
     ENGINE: EngineCarrier,
     "TLS over TCP": TLSCarrier,
     "magic-wormhole": WormholeCarrier,
