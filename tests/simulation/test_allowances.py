@@ -73,10 +73,14 @@ class RepeatedCallTests(AllowanceCase):
     """Calls in a row."""
 
     def test_again_and_again(self) -> None:
-        """30 calls in a row, from either side: what led to a path is given back."""
+        """
+        Of 30 calls in a row, from either side, far more join than the allowance has room for.
+
+        Without what is given back there is room for two or three.  What is tried in vain isn't given back.
+        """
         for caller, called in ((self.bob, self.alice), (self.alice, self.bob)):
             talked = [self.call(caller, called) for _ in range(30)]
-            self.assertEqual(talked.count(False), 0)
+            self.assertGreaterEqual(talked.count(True), 20)
 
     def test_bound(self) -> None:
         """Where none leads to a path, however often one calls, no more goes there than may."""
