@@ -76,7 +76,7 @@ class RepeatedCallTests(AllowanceCase):
         """
         Of 30 calls in a row, from either side, far more join than the allowance has room for.
 
-        Without what is given back there is room for two or three.  What is tried in vain isn't given back.
+        Without what is given back there is room for two or three; what was in vain isn't.
         """
         for caller, called in ((self.bob, self.alice), (self.alice, self.bob)):
             talked = [self.call(caller, called) for _ in range(30)]
