@@ -12,6 +12,10 @@ import sys
 
 from hypothesis import HealthCheck, core, settings
 
+# Workers and a hundred programs are started by the tests: none compiles all that is here again.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
 SEED = os.environ.get("P2PCHAT_SEED", "")
 
 if SEED == "random":
