@@ -131,7 +131,7 @@ class PeerStreams:
         asked = self._asked.pop(stream, None)
         if asked is None:
             return
-        if stream.state is StreamState.OPEN:
+        if stream.state is StreamState.OPEN or stream.end is StreamEnd.DONE:  # at once
             self._begin(stream, asked.protocol)
             asked.answered.callback(None)
         else:

@@ -63,6 +63,14 @@ class Program(Protocol):
         return None if self.reason is None else self.reason.type
 
 
+class Brief(Program):
+    """Closes at once."""
+
+    def connectionMade(self) -> None:
+        assert self.transport is not None
+        self.transport.loseConnection()
+
+
 @implementer(IHalfCloseableProtocol)
 class HalfProgram(Program):
     """The same, which cares for each half."""
@@ -147,6 +155,13 @@ class StreamsCase(SynchronousTestCase):
 
 class OpenTests(StreamsCase):
     """Streams begin."""
+
+    def test_over_at_once(self) -> None:
+        """One whose service closes it as it begins was open, and has ended in order."""
+        self.theirs = Brief()
+        self.opened()
+        self.run_on()
+        self.assertEqual((self.ours.end, self.theirs.end), (ConnectionDone, ConnectionDone))
 
     def test_interfaces(self) -> None:
         """All provide what they promise."""
