@@ -66,8 +66,13 @@ class Side(Service):
         peer.wait_for("registered")
         return peer
 
-    def start(self, *argv: str, awaits: str = "") -> None:
-        """Start a program for as long as the lab lasts; with ``awaits``, until it has said that."""
+    def start(self, *argv: str, awaits: str = "") -> str:
+        """
+        Start a program for as long as the lab lasts.
+
+        :param awaits: what to wait for.
+        :returns: what it has said by then.
+        """
         log = self.path(f"log-{len(self._programs)}")
         with open(log, "ab") as file:
             program = self.host.popen(
@@ -84,6 +89,7 @@ class Side(Service):
             if time.monotonic() > deadline or program.poll() is not None:
                 raise AssertionError(f"{' '.join(argv)}: {said}")
             time.sleep(0.05)
+        return said
 
     def do(self, *argv: str, timeout: float = PATIENCE) -> str:
         """Run a program to its end; returns what it said, which must have been a success."""
