@@ -38,6 +38,7 @@ STEM = "test_style"  # this file names what others should
 REAL_TIME = frozenset(
     {
         "tests/tap/command/test_share.py",
+        "tests/tap/test_node_for.py",
         "tests/registry/store/redis_server.py",
         "tests/registry/store/test_redis.py",
         "tests/tap/test_daemon.py",

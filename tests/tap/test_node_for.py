@@ -6,12 +6,16 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.attach.node_socket import NodeSocket
+from p2pchat.errors import NoResidentNode
 from tests.sources import ROOT
+
+PATIENCE = 30.0  # seconds
 
 PROGRAM = """
 import sys
@@ -44,6 +48,16 @@ class NodeForTests(SynchronousTestCase):
         self.assertEqual(program.stdout.readline(), "there\n")
         return program
 
+    def attach(self, path: str) -> NodeSocket:
+        """Attach to the node, once there is one again."""
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            try:
+                return NodeSocket.attach(path, ["json"])
+            except NoResidentNode:
+                self.assertLess(time.monotonic(), deadline)
+                time.sleep(0.02)
+
     def test_becomes(self) -> None:
         """The first one becomes the node, at which others are attached; the next one takes over."""
         path = os.path.join(os.path.realpath(tempfile.mkdtemp()), "state")
@@ -54,7 +68,7 @@ class NodeForTests(SynchronousTestCase):
         node.close()
         first.kill()
         first.wait(30)
-        node = NodeSocket.attach(path, ["json"])
+        node = self.attach(path)
         self.addCleanup(node.close)
         self.assertEqual(node.hello.pid, second.pid)
         self.assertTrue(Path(path, "identity.pem").exists())
