@@ -9,6 +9,7 @@ import os
 import sys
 import time
 from pathlib import Path
+from typing import IO
 
 from tests.lab.peers import PATIENCE, TWISTD, fetch
 from tests.lab.service_side import P2PCHAT
@@ -163,6 +164,27 @@ class ServicesTests(ServicesTestCase):
         said += session.stdout.readlines()
         self.assertEqual(said, [f"line {n}\n" for n in range(1, LINES + 1)])
         self.assertEqual(session.wait(PATIENCE), 0)
+
+    def test_terminal(self) -> None:
+        """What is typed into a shell on a terminal is answered, after both NATs rebooted too."""
+        shell = self.bob.begin(["ssh", "-tt", *self.ssh(), "alice", "PS1= sh"])
+        assert shell.stdin is not None and shell.stdout is not None
+        for n in range(3):
+            shell.stdin.write(f"echo the answer is $((6*7+{n}))\n")
+            answer = f"the answer is {42 + n}"
+            self.assertIn(answer, [line.strip() for line in self.until(shell.stdout, answer)])
+            self.lab.reboot_nats()
+        shell.stdin.write("exit 3\n")
+        self.assertEqual(shell.wait(PATIENCE), 3)
+
+    def until(self, lines: IO[str], wanted: str) -> list[str]:
+        """Read lines until one is what is wanted, or there are no more."""
+        said = []
+        for line in lines:
+            said.append(line)
+            if line.strip() == wanted:
+                break
+        return said
 
     def test_revoked(self) -> None:
         """What a grant let in ends at once when it is revoked, and can't be opened again."""
