@@ -18,6 +18,8 @@ The programs: command lines and services, for ``twistd`` and for the command ``p
       ├── event_log         a node's events as log lines
       ├── message_command   --on-message: when its command runs, and for how long
       ├── child_process     the start of such a command, and its end
+      ├── attached_peer     a program whose node is another one, until that ends
+      ├── stdio_relay       stdio of such a program, for whoever has it now
       └── stdio_service     the base of services that own stdio
     p2ppipe         forwards between endpoints: its options
       └── p2ppipe_service   what is told of them

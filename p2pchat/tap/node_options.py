@@ -318,6 +318,11 @@ def log_observer(options: NodeOptions, stderr: TextIO | None) -> ILogObserver:
     return _above(LogLevel.critical if stderr.isatty() else LogLevel.warn, stderr)
 
 
+def critical_observer(stderr: TextIO) -> ILogObserver:
+    """Return the log of a program whose node is another: what is critical, on stderr."""
+    return _above(LogLevel.critical, stderr)
+
+
 def _log_file(path: str) -> Any:
     try:
         if os.path.exists(path) and not os.path.isfile(path):

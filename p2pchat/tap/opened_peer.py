@@ -30,6 +30,7 @@ def opened_peer(
     options: NodeOptions,
     make_front_ends: Callable[[], list[FrontEnd]],
     attach: Callable[[FrontEnd], object],
+    directory: StateDirectory | None = None,
     **others: Any,
 ) -> PeerService:
     """
@@ -37,6 +38,7 @@ def opened_peer(
 
     :param make_front_ends: makes those on stdio, once all is read.
     :param attach: connects one to its descriptors.
+    :param directory: the state directory, if it is locked already.
     :param others: of the service.
     :raises DirectoryInUse: another program has the directory.
     :raises ConfigurationError: a file there can't be used; the directory is free again.
@@ -44,8 +46,8 @@ def opened_peer(
     from p2pchat.peer.opened_node import node_of, open_store  # noqa: PLC0415 - of a chosen reactor
     from p2pchat.tap.p2ppeer_services import PeerService  # noqa: PLC0415
 
-    path = options["state"]
-    directory = None if path is None else StateDirectory.open(path)
+    if directory is None and options["state"] is not None:
+        directory = StateDirectory.open(options["state"])
     try:
         profile, starting = load(options, runtime, directory)
         store = open_store(runtime, profile)

@@ -8,26 +8,32 @@ service is made: ``twistd`` imports this module before the reactor is chosen.
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from enum import Enum
-from typing import NoReturn, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import attrs
 from twisted.application.service import Service
 from twisted.python import usage
 
-from p2pchat.errors import ConfigurationError, RemoteProtocolError
+from p2pchat.attach.messages import CONSOLE, JSON
+from p2pchat.errors import ConfigurationError, DirectoryInUse, RemoteProtocolError
 from p2pchat.peer.key_files import KeyFiles
 from p2pchat.peer.remembered import Remembered
 from p2pchat.peer.state_directory import StateDirectory, explained
 from p2pchat.peer.word_list import word_list
 from p2pchat.runtime import Runtime, real_runtime
-from p2pchat.tap.node_options import NodeOptions
+from p2pchat.tap.node_options import NodeOptions, critical_observer
 from p2pchat.tap.opened_peer import observer_for, opened_peer
 from p2pchat.tap.passphrases import REMOVE, SET
 from p2pchat.tap.places import expanded
 from p2pchat.tap.process import leave_once, leave_threads_behind, this_process
 from p2pchat.ui.notifications import Notify
 from p2pchat.wire.invitations import MAX_PASTED, parse_invitation
+
+if TYPE_CHECKING:
+    from p2pchat.tap.p2ppeer_services import PeerService
 
 _Choice = TypeVar("_Choice", bound=Enum)
 
@@ -137,19 +143,79 @@ def _nat_type_service(runtime: Runtime, options: Options) -> Service:
 def _peer_service(runtime: Runtime, options: Options) -> Service:
     from twisted.internet.stdio import StandardIO  # noqa: PLC0415
 
+    _check_stdio()
+    connect = partial(StandardIO, reactor=runtime.reactor)
+    try:
+        call, join = options["connect"] or "", options.invitation
+        return _node_service(runtime, options, connect, call=call, join=join)
+    except DirectoryInUse:
+        return _attached_service(runtime, options, connect)
+
+
+def _node_service(
+    runtime: Runtime,
+    options: Options,
+    connect: Callable[[Any], object],
+    *,
+    directory: StateDirectory | None = None,
+    call: str = "",
+    join: str = "",
+) -> PeerService:
+    """
+    Make the service of the node.
+
+    :param connect: connects a protocol to stdio.
+    :param directory: the state directory, if it is locked already.
+    """
     from p2pchat.tap.p2ppeer_services import front_end_for  # noqa: PLC0415
 
-    _check_stdio()
     name, is_json = options.settings.username, bool(options["json"])
     front_end, terminal = front_end_for(runtime, name, is_json, options["notify"])
     return opened_peer(
         runtime,
         options,
         lambda: [front_end],
-        lambda one: StandardIO(one.stdio, reactor=runtime.reactor),
+        lambda one: connect(one.stdio),
+        directory,
         terminal=terminal,
-        call=options["connect"] or "",
-        join=options.invitation,
+        call=call,
+        join=join,
+    )
+
+
+def _attached_service(
+    runtime: Runtime, options: Options, connect: Callable[[Any], object]
+) -> Service:
+    """Make the service of a program whose node is another one, until that ends."""
+    from p2pchat.tap.attached_peer import (  # noqa: PLC0415
+        AttachedService,
+        LaterObserver,
+        console_request,
+        own_terminal,
+    )
+    from p2pchat.tap.stdio_relay import StdioRelay  # noqa: PLC0415
+
+    relay, is_json = StdioRelay(), bool(options["json"])
+    terminal = None if is_json else own_terminal()
+    begin_with = {"connect": options["connect"] or "", "join": options.invitation}
+    process = this_process(options.program)
+    own_log = options.has_own_logging
+    later = None if own_log else LaterObserver(critical_observer(process.stderr))
+    return AttachedService(
+        runtime=runtime,
+        process=process,
+        observer=later,
+        later=later,
+        path=options["state"],
+        wants=JSON if is_json else CONSOLE,
+        console={**console_request(terminal), "notify": options["notify"].value, **begin_with},
+        begin_with=begin_with if any(begin_with.values()) else {},
+        terminal=terminal,
+        relay=relay,
+        connect_stdio=connect,
+        become=lambda directory: _node_service(
+            runtime, options, relay.hand_over, directory=directory
+        ),
     )
 
 

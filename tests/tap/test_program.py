@@ -231,9 +231,9 @@ class RunningTests(SynchronousTestCase):
         self.assertEqual(second["remembered"], [])
 
     def test_second(self) -> None:
-        """A second program in the same directory says who has it, and ends with status 1."""
+        """What needs the directory for itself says who has it, and ends with status 1."""
         process, _ = self.start("--state", self.state, *NO_REGISTRY)
-        done = p2pchat("--state", self.state)
+        done = p2pchat("--state", self.state, "--remove-passphrase")
         self.assertEqual((done.stdout, done.returncode), ("", 1))
         self.assertIn(f"p2pchat: state directory {self.state} is in use", done.stderr)
         self.assertIn(f"by process {process.pid}, since ", done.stderr)
