@@ -37,13 +37,13 @@ def main(endpoint: str) -> None:
     alice, bob = Side(ALICE, clock, others), Side(BOB, clock, others)
     alice.contacts.keep(BOB.peer_id, "bob")
     bob.contacts.keep(ALICE.peer_id, "alice")
-    found: Any = ModuleType("p2pchat.resident.node_for")
+    found: Any = ModuleType("p2pchat.tap.node_for")
 
     def node_for(_reactor: object, _directory: Path) -> Deferred[Any]:
         return succeed(bob.services)
 
     found.node_for = node_for
-    sys.modules["p2pchat.resident.node_for"] = found
+    sys.modules["p2pchat.tap.node_for"] = found
 
     def ask() -> Deferred[Any]:
         answer = HTTPClient(alice.services.web_agent()).get("p2p://dj.bob/")
