@@ -117,6 +117,15 @@ class WebLock:
             return page(403, "Another origin", "Pages from elsewhere can't ask for this.")
         return self._without_cookie(headers)
 
+    def without_ours(self, headers: Headers) -> Headers:
+        """Leave out of a response what would set our cookie: the service has no say in it."""
+        own = f"{self.cookie_name}=".encode()
+        return [
+            (name, value)
+            for name, value in headers
+            if name.lower() != b"set-cookie" or not value.lstrip().startswith(own)
+        ]
+
     def _visit(self, method: bytes, path: bytes) -> PageAnswer:
         given = path.removeprefix(OWN_PATH)
         if method != b"GET" or not compare_digest(given, self._token.encode()):

@@ -101,7 +101,9 @@ class WebProxy(Factory):
         if self._count >= MAX_CONNECTIONS:
             return None
         if len(self.strangers) >= MAX_STRANGERS:
-            next(iter(self.strangers)).abort()
+            oldest = next(iter(self.strangers))
+            del self.strangers[oldest]  # it goes in a later turn, and many may come in this one
+            oldest.abort()
         self._count += 1
         made = BrowserConnection(self)
         self.strangers[made] = None
@@ -125,7 +127,7 @@ class BrowserConnection(Protocol):
         self._reaching: Deferred[Any] | None = None
         self._first: h11.Request | None = None  # waits for the service
         self._is_ours = False  # whether the request is answered by a page
-        self._is_switched = False
+        self._is_switched = self._is_taking = False
         self._timer: IDelayedCall | None = None
 
     # -- the browser
@@ -156,6 +158,9 @@ class BrowserConnection(Protocol):
         self.transport.abortConnection()
 
     def _take_requests(self) -> None:
+        if self._is_taking:
+            return  # an answer of ours led back here; the loop goes on
+        self._is_taking = True
         try:
             while self._reaching is None:  # what follows the first request waits with it
                 event = self._near.next_event()
@@ -169,6 +174,8 @@ class BrowserConnection(Protocol):
         except h11.RemoteProtocolError as error:
             self._answer(page(error.error_status_hint, "No HTTP", str(error)))
             self.transport.loseConnection()
+        finally:
+            self._is_taking = False
 
     def _check_ahead(self) -> None:
         if len(self._near.trailing_data[0]) > MAX_AHEAD and self._reaching is None:
@@ -242,7 +249,8 @@ class BrowserConnection(Protocol):
     def responded(self, event: Any) -> None:
         """Pass on what the service answers."""
         if isinstance(event, h11.Response | h11.InformationalResponse):
-            headers = list(self._proxy.names.to_browser(event.headers.raw_items()))
+            named = self._proxy.names.to_browser(event.headers.raw_items())
+            headers = list(self._proxy.lock.without_ours(named))
             event = attrs_free_copy(event, headers)
         self._write(event)
         if isinstance(event, h11.EndOfMessage):

@@ -106,6 +106,12 @@ class LockTests(SynchronousTestCase):
         """A proxy's kind of request is refused."""
         self.assertEqual(self.status(b"http://elsewhere/", [(b"Cookie", self.cookie)]), 400)
 
+    def test_set_cookie(self) -> None:
+        """The service can't set our cookie, and can its own."""
+        own = (b"Set-Cookie", b"p2pchat-8321=theirs; Path=/")
+        others = [(b"Set-Cookie", b"session=1"), (b"X", b"p2pchat-8321=")]
+        self.assertEqual(list(self.lock.without_ours([own, *others])), others)
+
     def test_pages(self) -> None:
         """Our own pages are kept nowhere and shown in no frame."""
         found = self.check()

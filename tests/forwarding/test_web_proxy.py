@@ -14,6 +14,7 @@ from twisted.internet.endpoints import (
 from twisted.internet.interfaces import IHalfCloseableProtocol
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.internet.task import deferLater
+from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 from zope.interface.verify import verifyObject
@@ -180,6 +181,27 @@ class ProxyTests(TestCase):
         )
         yield self.until(lambda: b"403" in browsers[-1].data)
         self.assertEqual(self.accepted, [])
+
+    def test_many_at_once(self) -> None:
+        """Of many connections in one turn no more are held than may be."""
+        held = [self.proxy.buildProtocol(None) for _ in range(MAX_STRANGERS)]
+        for one in held:
+            one.transport = StringTransport()
+        for _ in range(3):
+            self.proxy.buildProtocol(None).transport = StringTransport()
+        self.assertEqual(len(self.proxy.strangers), MAX_STRANGERS)
+        self.assertEqual([one.transport.disconnecting for one in held[:4]], [True] * 3 + [False])
+        for one in list(held):
+            self.proxy.gone(one)
+
+    @inlineCallbacks
+    def test_pipelined(self) -> Any:
+        """Thousands of requests in one piece are answered by our page, one after the other."""
+        browser = yield self.browser()
+        host = b"Host: " + self.lock.host.encode()
+        request = b"\r\n".join([b"GET / HTTP/1.1", host, b"", b""])
+        browser.transport.write(request * 2000)
+        yield self.until(lambda: browser.data.count(b"HTTP/1.1 403") == 2000)
 
     @inlineCallbacks
     def test_no_http(self) -> Any:

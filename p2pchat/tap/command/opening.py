@@ -7,6 +7,7 @@ pages from elsewhere out; a plain port (``--tcp``) can't, and ``--unix`` is the 
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from collections.abc import Sequence
@@ -20,6 +21,7 @@ _EPILOG = """\
   p2pchat open bob:db --tcp 5432       a port of loopback, which other users reach, too
   p2pchat open bob:docker --unix PATH  a socket that is yours alone"""
 
+_NO_IPV6 = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, None})
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
 
@@ -104,7 +106,25 @@ def _open_page(made: Any, connector: Any) -> Any:
 
     proxy = WebProxy(lock, HostNames("", ""), connector, failed, made.reactor)
     endpoint = TCP4ServerEndpoint(made.reactor, options.port, interface="127.0.0.1")
-    return endpoint.listen(proxy).addCallback(listening)
+    bound = endpoint.listen(proxy).addCallback(_also_ipv6, made.reactor, proxy)
+    return bound.addCallback(listening)
+
+
+def _also_ipv6(bound: Any, reactor: Any, proxy: Any) -> Any:
+    """
+    Listen at ::1 too, where there is one: browsers may go there first, and so to somebody else.
+
+    Fails where another program has that port.
+    """
+    from twisted.internet.endpoints import TCP6ServerEndpoint  # noqa: PLC0415
+
+    endpoint = TCP6ServerEndpoint(reactor, bound.getHost().port, interface="::1")
+
+    def refused(failure: Any) -> Any:
+        number = getattr(failure.value.socketError, "errno", None)
+        return bound if number in _NO_IPV6 else failure
+
+    return endpoint.listen(proxy).addCallbacks(lambda _: bound, refused)
 
 
 def _open_port(made: Any, connector: Any) -> Any:
