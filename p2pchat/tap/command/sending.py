@@ -50,7 +50,10 @@ def run(command: str, arguments: Sequence[str]) -> int:
         return MISTAKE
     try:
         node = attach(options, [JSON])
-        waiting = [_offer(node, _path(options, one), options.who) for one in options.paths]
+        waiting = {}
+        for one in options.paths:
+            path = _path(options, one)
+            waiting[_offer(node, path, options.who)] = path if one == "-" else ""
         return DONE if options.no_wait else _wait(node, waiting)
     except (OSError, KeyboardInterrupt) as error:
         sys.stderr.write(f"p2pchat {command}: {getattr(error, 'strerror', '') or 'ended'}.\n")
@@ -81,21 +84,30 @@ def _offer(node: NodeSocket, path: str, who: str) -> str:
     return str(transfer["id"])
 
 
-def _wait(node: NodeSocket, waiting: Sequence[str]) -> int:
-    """Wait for the end of each; returns the exit status."""
-    left, status = set(waiting), DONE
-    while left:
-        event = node.receive(None, lambda one: one.get("id") in left)
-        if event is None:
-            break
+def _wait(node: NodeSocket, waiting: dict[str, str]) -> int:
+    """
+    Wait for the end of each; returns the exit status.
+
+    :param waiting: the copy of stdin, or "", by the id of the transfer.
+    """
+    status = DONE
+    while waiting and (event := node.receive(None)) is not None:
+        if event.get("id") not in waiting:
+            continue
         if event["event"] == "transfer":
             _tell(event)
             if event["state"] in _ENDS:
-                left.discard(str(event["id"]))
+                _remove(waiting.pop(event["id"]))
                 status = status if event["state"] == "done" else FAILED
         elif event["event"] == "transfer_progress" and sys.stderr.isatty():
             _show(event)
     return status
+
+
+def _remove(copy: str) -> None:
+    """Remove a copy of stdin that isn't needed any more, and its folder."""
+    if copy:
+        shutil.rmtree(os.path.dirname(copy), ignore_errors=True)
 
 
 def _tell(event: Mapping[str, Any]) -> None:

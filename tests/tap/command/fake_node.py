@@ -31,6 +31,7 @@ class FakeNode:
     :ivar answers: of commands, by their line.
     :ivar usual: of the others.
     :ivar afterwards: events that follow, likewise.
+    :ivar usually_afterwards: those that follow the others.
     """
 
     def __init__(self) -> None:
@@ -39,6 +40,7 @@ class FakeNode:
         self.requests: list[Request] = []
         self.services: dict[str, Service] = {}
         self.answers: dict[str, Mapping[str, Any]] = {}
+        self.usually_afterwards: list[Mapping[str, Any]] = []
         self.usual: Mapping[str, Any] = {"event": "done"}
         self.afterwards: dict[str, list[Mapping[str, Any]]] = {}
         self._server = socket.socket(socket.AF_UNIX)
@@ -76,7 +78,7 @@ class FakeNode:
                 asked = request.get("command", "")
                 given = self.answers.get(asked, self.usual)
                 program.sendall(encode({**given, "request": request["id"]}))
-                for event in self.afterwards.get(asked, ()):
+                for event in self.afterwards.get(asked, self.usually_afterwards):
                     program.sendall(encode(event))
 
     def _open(self, program: socket.socket, request: Request) -> None:

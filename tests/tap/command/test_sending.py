@@ -75,6 +75,22 @@ class SendingTests(SynchronousTestCase):
         self.assertEqual(os.path.basename(path), "log.txt")
         self.assertEqual(Path(path).read_bytes(), b"from a pipe")
 
+    def test_stdin_sent(self) -> None:
+        """The copy is gone when it was sent."""
+        told = {"event": "transfer", "id": "x", "title": "stdin", "state": "done"}
+        self.node.usual = {"event": "sending", "transfer": {"id": "x", "title": "stdin"}}
+        self.node.usually_afterwards = [{"event": "message", "text": "hi"}, told]
+        command = [sys.executable, "-m", "p2pchat", "send", "-", "bob"]
+        found = subprocess.run(
+            [*command, "--state", self.node.directory],
+            input=b"from a pipe",
+            capture_output=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+        self.assertEqual((found.returncode, found.stderr), (statuses.DONE, b""))
+        self.assertEqual(os.listdir(os.path.join(self.node.directory, "outgoing")), [])
+
     def test_names(self) -> None:
         """A name that would end the command's words isn't given on."""
         self.assertEqual(self.send('a" b'), statuses.MISTAKE)
