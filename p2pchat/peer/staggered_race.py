@@ -55,7 +55,8 @@ class StaggeredRace(Generic[_T]):
     _clock: IReactorTime
     _delay: float
     suffices: Callable[[_T], bool]
-    _asked: list[Deferred[_T]] = attrs.Factory(list)  # a slot each, in their order
+    _begun: int = 0  # ways, of which the last may be about to be asked
+    _asked: list[Deferred[_T]] = attrs.Factory(list)
     _results: dict[int, _T] = attrs.Factory(dict)
     _errors: dict[int, RegistryError] = attrs.Factory(dict)
     _timer: IDelayedCall | None = None
@@ -70,23 +71,30 @@ class StaggeredRace(Generic[_T]):
         cancel(self._timer)
         way = None if self._is_over else next(self._ways, None)
         if way is not None:
-            number = len(self._asked)
-            asked = way()
-            self._asked.append(asked)
-            asked.addCallbacks(self._said, self._failed, (number,), errbackArgs=(number,))
-            if not asked.called:
-                self._next_later()
+            self._begin(way)
         elif not self._is_over and self._is_decided():
             self._finish(None)
 
+    def _begin(self, way: Callable[[], Deferred[_T]]) -> None:
+        number = self._begun
+        self._begun += 1  # before it is asked, which may lead to the end of one before it
+        asked = way()
+        self._asked.append(asked)
+        asked.addCallbacks(self._said, self._failed, (number,), errbackArgs=(number,))
+        if self._is_over:
+            asked.cancel()
+        elif not asked.called:
+            self._next_later()
+
     def _next_later(self) -> None:
+        cancel(self._timer)
         if self._delay:
             self._timer = self._clock.callLater(self._delay, self.next_way)
         else:
             self.next_way()
 
     def _is_decided(self) -> bool:
-        return len(self._results) + len(self._errors) == len(self._asked)
+        return len(self._results) + len(self._errors) == self._begun
 
     def _said(self, result: _T, number: int) -> None:
         if self._is_over:

@@ -241,14 +241,14 @@ class ServicesTests(ServicesTestCase):
         self.assertEqual(answer, "42\nhello bob\n")
 
     def test_conch(self) -> None:
-        """`twistd conch` listens at a person instead of a port: a key logs in, by real `ssh`."""
+        """`twistd conch` listens at a person, not a port; real `ssh` is refused as a stranger."""
         self.require("ssh")
         port = "p2p:ssh:allow=contacts"
         self.alice.do(
             "ssh-keygen", "-q", "-t", "rsa", "-N", "", "-f", self.alice.path("ssh_host_rsa_key")
         )
-        moduli = ("-n", "--pidfile=", "conch", "--port", port, "--data", self.alice.directory)
-        self.alice.start(TWISTD, *moduli, "--auth", "unix", awaits="Starting factory")
+        server = ("-n", "--pidfile=", "conch", "--port", port, "--data", self.alice.directory)
+        self.alice.start(TWISTD, *server, "--auth", "unix", awaits="Starting factory")
         options = ("-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null")
         proxy = ("-o", "ProxyCommand=p2pchat pipe alice:ssh", "-o", "BatchMode=yes", "-v")
         session = self.bob.begin(

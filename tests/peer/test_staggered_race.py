@@ -81,6 +81,33 @@ class RaceTests(SynchronousTestCase):
         outcome = self.successResultOf(race(ways, self.clock, DELAY))
         self.assertEqual((outcome.winner, len(outcome.errors), self.asked), (2, 1, []))
 
+    def test_fails_while_asking(self) -> None:
+        """One that fails while the next is about to be asked doesn't end the race without that."""
+
+        def ask_another() -> Deferred[int]:
+            self.asked[0].errback(error)
+            return self.way()
+
+        error = RegistryError("away")
+        done = race([self.way, ask_another], self.clock, DELAY)
+        self.clock.advance(DELAY)
+        self.assertNoResult(done)
+        self.asked[1].callback(3)
+        self.assertEqual(self.successResultOf(done), RaceResult(3, [3], [error]))
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_succeeds_while_asking(self) -> None:
+        """One that does it while the next is about to be asked cancels that."""
+
+        def ask_another() -> Deferred[int]:
+            self.asked[0].callback(2)
+            return self.way()
+
+        done = race([self.way, ask_another, self.way], self.clock, DELAY)
+        self.clock.advance(DELAY)
+        self.assertEqual(self.successResultOf(done).winner, 2)
+        self.assertEqual((self.cancelled, self.clock.getDelayedCalls()), ([1], []))
+
     def test_together(self) -> None:
         """Without a delay all are asked at the beginning."""
         done = race([self.way] * 3, self.clock, 0.0)
