@@ -571,6 +571,8 @@ class SignalingGroup:
         places = self._places(peer_id)
         ways = [partial(self._deliver, one, peer_id, body) for one in places]
         outcome = yield race(ways, self._clock, self._hedge())
+        if outcome.winner is None and len(outcome.errors) < len(places):
+            return  # generators that Python has collected say nothing: this program is gone
         if outcome.winner is None:
             error = self._most_telling(peer_id, places, outcome.errors)
             undelivered = DeliveryFailure(body, error.reason, str(error), error.retry_after)
