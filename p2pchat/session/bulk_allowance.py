@@ -12,7 +12,8 @@ waits behind it.  This keeps the queue near TARGET, as LEDBAT does (RFC 6817); w
 in proportion, within some round trips.  Loss is for QUIC, and means nothing here.
 
 The base is the least round trip since REMEASURE.  Then little goes out for some round trips, so
-that a queue of our own isn't taken for the path.
+that a queue of our own isn't taken for the path.  Until then a path that became slower, or that
+others fill, is taken for a queue of ours, and of two links over it one has nearly all.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ MOST = 8 * 1024 * 1024  # bytes; more than QUIC's windows
 RECENT = 4  # round trips, the least of which counts: others met a busy process or radio
 GROWTH = 1 / 8  # of the allowance in a round trip, where there is no queue; and a datagram
 CUT = 1 / 2  # of it in a round trip at most, where the queue is too long
-REMEASURE = 300.0  # seconds
+REMEASURE, REMEASURE_TRIPS = 10.0, 80  # seconds and round trips, whichever are longer
 MEASURING = 3  # round trips, the longest of late
 
 
@@ -66,7 +67,7 @@ class BulkAllowance:
         self._base = rtt if self._base is None else min(self._base, rtt)
         if self._resume_at is not None:
             self._measure(now)
-        elif now >= self._measured_at + REMEASURE:
+        elif now >= self._measured_at + max(REMEASURE, REMEASURE_TRIPS * self._base):
             self._before, self.size, self._base = self.size, LEAST, max(self._recent)
             self._resume_at = now + MEASURING * self._base
         else:

@@ -10,7 +10,15 @@ import attrs
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat import events
-from p2pchat.session.bulk_allowance import FIRST, LEAST, MEASURING, MOST, REMEASURE, BulkAllowance
+from p2pchat.session.bulk_allowance import (
+    FIRST,
+    LEAST,
+    MEASURING,
+    MOST,
+    REMEASURE,
+    TARGET,
+    BulkAllowance,
+)
 from p2pchat.session.service_stream import ServiceStream, StreamState
 from tests.session.pair import Pair
 from tests.session.serving import Program
@@ -88,7 +96,7 @@ class AllowanceTests(SynchronousTestCase):
         """The longest queue leaves some datagrams."""
         sender = Sender()
         sender.send(0.02)
-        sender.send(3.0, 50)
+        sender.send(1.0, 8)
         self.assertEqual(sender.allowance.size, LEAST)
 
     def test_unused(self) -> None:
@@ -102,11 +110,26 @@ class AllowanceTests(SynchronousTestCase):
         """A path that has become slower for good is measured anew, with little under way."""
         sender = Sender()
         sender.send(0.02, 10)
-        sender.send(0.2, 100)
+        sender.send(0.2, 20)
         self.assertEqual(sender.allowance.size, LEAST)
         sender.now += REMEASURE
         sender.send(0.2, MEASURING + 20)
         self.assertGreater(sender.allowance.size, 4 * LEAST)
+
+    def test_shared(self) -> None:
+        """Two links over one path both get a good part of it, whichever began first."""
+        base, rate = 0.03, 8 * MODEM
+        first, second = Sender(), Sender()
+        first.send_at(rate, base, 100)
+        second.now, came = first.now, [0.0, 0.0]
+        while second.now < 200.0:
+            sizes = first.allowance.size, second.allowance.size
+            trip = max(base, sum(sizes) / rate)
+            first.send(trip)
+            second.send(trip)
+            came = [before + size for before, size in zip(came, sizes, strict=True)]
+            self.assertLess(trip, base + 8 * TARGET)
+        self.assertGreater(min(came), max(came) / 4)
 
     def test_nothing(self) -> None:
         """Without an acknowledgement or a time, nothing is known."""
