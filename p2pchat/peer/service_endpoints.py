@@ -6,7 +6,8 @@ What they do is decided in :mod:`p2pchat.peer.services`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from typing import Any
 
 import attrs
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
@@ -88,7 +89,8 @@ class ServiceListener:
 
     service: str
     allow: tuple[str, ...]
-    _offer: Callable[[str, tuple[str, ...], IProtocolFactory], IListeningPort]
+    # Returns a port, or a Deferred of one.
+    _offer: Callable[[str, tuple[str, ...], IProtocolFactory], Any]
 
     def listen(self, protocolFactory: IProtocolFactory) -> Deferred[IListeningPort]:
         """See `IStreamServerEndpoint`."""
@@ -96,6 +98,31 @@ class ServiceListener:
             self._offer, self.service, self.allow, protocolFactory
         )
         return port
+
+
+class ServiceEndpoints:
+    """The endpoints of whoever can offer and reach services, by ``_offer`` and ``_connect``."""
+
+    __slots__ = ()
+
+    def listener_for(self, service: str, allow: Collection[str] = ()) -> IStreamServerEndpoint:
+        """See :class:`p2pchat.interfaces.IServices`."""
+        return ServiceListener(checked_service(service), tuple(allow), self._offer)
+
+    def connector_for(
+        self, peer: str, service: str, path: str = ANY, timeout: float = 30.0
+    ) -> IStreamClientEndpoint:
+        """See :class:`p2pchat.interfaces.IServices`."""
+        call = ServiceCall(peer, checked_service(service), checked_path(path), timeout)
+        return ServiceConnector(call, self._connect)
+
+    def _offer(self, service: str, allow: tuple[str, ...], factory: IProtocolFactory) -> Any:
+        """Offer a service; returns its port, or a Deferred of it."""
+        raise NotImplementedError
+
+    def _connect(self, call: ServiceCall, factory: IProtocolFactory) -> Deferred[IProtocol]:
+        """Reach a service."""
+        raise NotImplementedError
 
 
 @implementer(IListeningPort)

@@ -27,8 +27,6 @@ from twisted.internet.interfaces import (
     IProtocol,
     IProtocolFactory,
     IReactorTime,
-    IStreamClientEndpoint,
-    IStreamServerEndpoint,
 )
 from twisted.logger import Logger
 from twisted.web.iweb import IAgent
@@ -46,10 +44,8 @@ from p2pchat.peer.service_endpoints import (
     ANY,
     DIRECT,
     ServiceCall,
-    ServiceConnector,
-    ServiceListener,
+    ServiceEndpoints,
     ServicePort,
-    checked_path,
     checked_service,
 )
 from p2pchat.peer.service_infos import GrantInfo, OfferedInfo, OpenStreamInfo
@@ -87,7 +83,7 @@ class Links(Protocol):
 
 @implementer(INodeServices)
 @attrs.define(eq=False)
-class Services:
+class Services(ServiceEndpoints):
     """
     The services of one node.
 
@@ -114,17 +110,6 @@ class Services:
         self.serve_own(CATALOGUE, catalogue, lambda one: bool(self.access.opened_by(one)))
 
     # -- programs
-
-    def listener_for(self, service: str, allow: Collection[str] = ()) -> IStreamServerEndpoint:
-        """See :class:`p2pchat.interfaces.IServices`."""
-        return ServiceListener(checked_service(service), tuple(allow), self._offer)
-
-    def connector_for(
-        self, peer: str, service: str, path: str = ANY, timeout: float = 30.0
-    ) -> IStreamClientEndpoint:
-        """See :class:`p2pchat.interfaces.IServices`."""
-        call = ServiceCall(peer, checked_service(service), checked_path(path), timeout)
-        return ServiceConnector(call, self._connect)
 
     def web_agent(self) -> IAgent:
         """See :class:`p2pchat.interfaces.IServices`."""

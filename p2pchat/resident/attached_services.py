@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import select
 import socket
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from functools import partial
 from typing import Any, cast
 
@@ -28,8 +28,6 @@ from twisted.internet.interfaces import (
     IListeningPort,
     IProtocol,
     IProtocolFactory,
-    IStreamClientEndpoint,
-    IStreamServerEndpoint,
 )
 from twisted.internet.protocol import Factory, connectionDone
 from twisted.logger import Logger
@@ -45,13 +43,9 @@ from p2pchat.errors import LinkLost, NodeEnded, RemoteProtocolError
 from p2pchat.interfaces.services import IServices
 from p2pchat.peer.peer_address import PeerAddress
 from p2pchat.peer.service_endpoints import (
-    ANY,
     ServiceCall,
-    ServiceConnector,
-    ServiceListener,
+    ServiceEndpoints,
     ServicePort,
-    checked_path,
-    checked_service,
 )
 from p2pchat.peer.stream_lost import StreamLost
 from p2pchat.peer.web_agent import web_agent
@@ -155,7 +149,7 @@ class _Stream:
 
 @implementer(IServices)
 @attrs.define(eq=False)
-class AttachedServices:
+class AttachedServices(ServiceEndpoints):
     """Services of the node at the other end of a link."""
 
     _runtime: Runtime
@@ -171,17 +165,6 @@ class AttachedServices:
         return "" if self._link.hello is None else self._link.hello.peer_id
 
     # -- IServices
-
-    def listener_for(self, service: str, allow: Collection[str] = ()) -> IStreamServerEndpoint:
-        """See :class:`p2pchat.interfaces.IServices`."""
-        return ServiceListener(checked_service(service), tuple(allow), cast(Any, self._offer))
-
-    def connector_for(
-        self, peer: str, service: str, path: str = ANY, timeout: float = 30.0
-    ) -> IStreamClientEndpoint:
-        """See :class:`p2pchat.interfaces.IServices`."""
-        call = ServiceCall(peer, checked_service(service), checked_path(path), timeout)
-        return ServiceConnector(call, self._connect)
 
     def web_agent(self) -> IAgent:
         """See :class:`p2pchat.interfaces.IServices`."""

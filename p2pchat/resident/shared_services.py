@@ -12,9 +12,9 @@ wants to reach something waits until there is a node.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, cast
+from typing import cast
 
 import attrs
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
@@ -22,8 +22,6 @@ from twisted.internet.interfaces import (
     IListeningPort,
     IProtocol,
     IProtocolFactory,
-    IStreamClientEndpoint,
-    IStreamServerEndpoint,
 )
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -35,13 +33,9 @@ from p2pchat.errors import P2PChatError
 from p2pchat.interfaces.services import IServices
 from p2pchat.peer.peer_address import PeerAddress
 from p2pchat.peer.service_endpoints import (
-    ANY,
     ServiceCall,
-    ServiceConnector,
-    ServiceListener,
+    ServiceEndpoints,
     ServicePort,
-    checked_path,
-    checked_service,
 )
 from p2pchat.peer.state_directory import StateDirectory
 from p2pchat.peer.web_agent import web_agent
@@ -68,7 +62,7 @@ class _Offering:
 
 @implementer(IServices)
 @attrs.define(eq=False)
-class SharedServices:
+class SharedServices(ServiceEndpoints):
     """
     The services of one directory's node, for one program.
 
@@ -100,17 +94,6 @@ class SharedServices:
         )
 
     # -- IServices
-
-    def listener_for(self, service: str, allow: Collection[str] = ()) -> IStreamServerEndpoint:
-        """See :class:`p2pchat.interfaces.IServices`."""
-        return ServiceListener(checked_service(service), tuple(allow), cast(Any, self._offer))
-
-    def connector_for(
-        self, peer: str, service: str, path: str = ANY, timeout: float = 30.0
-    ) -> IStreamClientEndpoint:
-        """See :class:`p2pchat.interfaces.IServices`."""
-        call = ServiceCall(peer, checked_service(service), checked_path(path), timeout)
-        return ServiceConnector(call, self._connect)
 
     def web_agent(self) -> IAgent:
         """See :class:`p2pchat.interfaces.IServices`."""
