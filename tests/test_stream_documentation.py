@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from p2pchat.session import byte_streams, receive_window, service_stream
+from p2pchat.session import byte_streams, receive_window, service_stream, streams
 from p2pchat.wire import service_names
 from tests.pages import page
 
@@ -26,6 +26,6 @@ class StreamNumberTests(SynchronousTestCase):
             f"nobody decides on, for {byte_streams.HALF_OPEN:g} seconds",
             f"of all peers; {byte_streams.HALF_OPEN:g} seconds for an opening, "
             f"{byte_streams.UNANSWERED:g} for its answer",
-            f"later up to {byte_streams.MAX_WINDOW:,}, and {byte_streams.MAX_GROWTH:,} more",
+            f"later up to {streams.MAX_WINDOW:,}, and {byte_streams.MAX_GROWTH:,} more",
         ):
             self.assertIn(sentence, text)

@@ -29,6 +29,7 @@ import attrs
 from p2pchat.errors import TooManyStreams
 from p2pchat.session.quic import StreamData, StreamEvent, StreamReset
 from p2pchat.session.service_stream import LOW, WINDOW, ServiceStream, StreamEnd, StreamState
+from p2pchat.session.streams import MAX_WINDOW, PIECE
 from p2pchat.traversal.earliest import earliest
 from p2pchat.wire.framing import encode_frame
 from p2pchat.wire.messages import Credit, Opening, StreamRefusal
@@ -42,9 +43,7 @@ MAX_QUEUED = 1024  # of ours that have no id yet
 MAX_DROPPED = 4096  # each costs a number; QUIC lets 103 be open, and as many after each renewal
 HALF_OPEN = 10.0  # seconds
 UNANSWERED = 30.0  # seconds for the answer to ours
-MAX_WINDOW = 4 * 1024 * 1024  # bytes of one stream
 MAX_GROWTH = 16 * 1024 * 1024  # bytes by which all windows of a link may grow
-PIECE = 16 * 1024  # bytes of one stream before it is another's turn
 REFUSED_WORK = 10  # control frames; 200 refusals a second at most
 
 _REFUSALS = {StreamEnd.NOT_GRANTED, StreamEnd.TOO_MANY, StreamEnd.UNKNOWN_KIND}

@@ -33,11 +33,11 @@ import attrs
 
 from p2pchat.errors import RemoteProtocolError
 from p2pchat.session.receive_window import ReceiveWindow
+from p2pchat.session.streams import MAX_OPENING
 from p2pchat.wire.framing import LENGTH, FrameReader, encode_frame
 
 LOW = 64 * 1024  # bytes that are pending, below which more is welcome
 WINDOW = 256 * 1024  # bytes that a stream may carry before its first CREDIT
-MAX_HEAD = 1024  # bytes of an opening or of its answer
 
 EMPTY, ANSWER = encode_frame(b""), encode_frame(b"{}")
 NEVER = -1  # no renewal yet
@@ -204,7 +204,7 @@ class ServiceStream:
             self._take(data)
             return None
         self._head.add(data)
-        if (first := self._head.next_frame(MAX_HEAD)) is not None:
+        if (first := self._head.next_frame(MAX_OPENING)) is not None:
             data, self._head = self._head.take_rest(), None
             self._take(data)
         return first

@@ -13,7 +13,6 @@ from p2pchat.session.byte_streams import (
     MAX_IN_ALL,
     MAX_OPEN,
     MAX_QUEUED,
-    MAX_WINDOW,
     UNANSWERED,
     ByteStreams,
     StreamCount,
@@ -26,6 +25,7 @@ from p2pchat.session.service_stream import (
     StreamEnd,
     StreamState,
 )
+from p2pchat.session.streams import MAX_WINDOW
 from tests.cases import each
 from tests.identity.people import BOB
 from tests.session.pair import Pair
