@@ -9,17 +9,13 @@ from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import (
     IConsumer,
-    IHalfCloseableProtocol,
     IProtocol,
     IPushProducer,
     ITransport,
 )
-from twisted.internet.protocol import Protocol, connectionDone
 from twisted.internet.task import Clock
 from twisted.protocols.basic import FileSender
-from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
-from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from p2pchat.errors import LinkLost, NotGranted, TooManyStreams
@@ -31,36 +27,10 @@ from p2pchat.peer.stream_transport import CHUNK, StreamTransport
 from p2pchat.session.byte_streams import MAX_IN_ALL, MAX_QUEUED, UNANSWERED
 from p2pchat.session.service_stream import LOW, WINDOW
 from tests.cases import each
+from tests.peer.stream_programs import HalfProgram, Program
 from tests.session.pair import Pair, Peer
 
 MEGABYTE = 1024 * 1024
-
-
-class Program(Protocol):
-    """Keeps what it sees, and does what a test wants."""
-
-    def __init__(self) -> None:
-        self.data = bytearray()
-        self.chunks: list[int] = []
-        self.reason: Failure | None = None
-        self.echoes = self.fails = False
-
-    def dataReceived(self, data: bytes) -> None:
-        if self.fails:
-            raise ValueError("of the program")
-        self.data += data
-        self.chunks.append(len(data))
-        if self.echoes and self.transport is not None:
-            self.transport.write(data)
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        assert self.reason is None
-        self.reason = reason
-
-    @property
-    def end(self) -> type | None:
-        """The type of what it was lost with."""
-        return None if self.reason is None else self.reason.type
 
 
 class Brief(Program):
@@ -69,21 +39,6 @@ class Brief(Program):
     def connectionMade(self) -> None:
         assert self.transport is not None
         self.transport.loseConnection()
-
-
-@implementer(IHalfCloseableProtocol)
-class HalfProgram(Program):
-    """The same, which cares for each half."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.halves: list[str] = []
-
-    def readConnectionLost(self) -> None:
-        self.halves.append("read")
-
-    def writeConnectionLost(self) -> None:
-        self.halves.append("write")
 
 
 class Pushes:

@@ -13,11 +13,9 @@ from twisted.internet.defer import Deferred, inlineCallbacks, succeed
 from twisted.internet.endpoints import connectProtocol
 from twisted.internet.error import CannotListenError, ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import IFileDescriptorReceiver, IHalfCloseableProtocol
-from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.internet.protocol import Factory
 from twisted.internet.task import deferLater
-from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
-from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from p2pchat import events
@@ -33,42 +31,11 @@ from p2pchat.resident.shared_services import SharedServices
 from p2pchat.resident.succession import PATIENCE
 from p2pchat.runtime import real_runtime
 from tests.peer.fake_streams import FakeStreams, link
+from tests.peer.stream_programs import HalfProgram, Program
 from tests.resident.fake_services import FakeServices
 from tests.ui.fake_node import ALICE, BOB, FakeNode
 
 PATIENT = 10.0  # seconds
-
-
-class Ear(Protocol):
-    """Keeps what it hears."""
-
-    def __init__(self) -> None:
-        self.data = bytearray()
-        self.reason: Failure | None = None
-        self.echoes = False
-
-    def dataReceived(self, data: bytes) -> None:
-        self.data += data
-        if self.echoes and self.transport is not None:
-            self.transport.write(data)
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        self.reason = reason
-
-
-@implementer(IHalfCloseableProtocol)
-class HalfEar(Ear):
-    """The same, which cares for halves."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.halves: list[str] = []
-
-    def readConnectionLost(self) -> None:
-        self.halves.append("read")
-
-    def writeConnectionLost(self) -> None:
-        self.halves.append("write")
 
 
 class SharedCase(TestCase):
@@ -85,9 +52,9 @@ class SharedCase(TestCase):
         self.shared = SharedServices(self.runtime, self.path, {}, self.become)
         self.addCleanup(self.shared.stop)
 
-    def echo(self) -> Ear:
+    def echo(self) -> Program:
         """Return what answers at Bob's."""
-        ear = HalfEar()
+        ear = HalfProgram()
         ear.echoes = True
         self.ends.append(ear)
         return ear
@@ -127,9 +94,9 @@ class SharedCase(TestCase):
             self.assertLess(self.runtime.clock.seconds(), end, "it never came about")
             yield deferLater(self.runtime.clock, 0.005)
 
-    def reach(self, ear: Ear, service: str = "echo") -> Deferred[Ear]:
+    def reach(self, ear: Program, service: str = "echo") -> Deferred[Program]:
         """Let the program reach a service of Bob's."""
-        connected: Deferred[Ear] = connectProtocol(self.shared.connector_for(BOB, service), ear)
+        connected: Deferred[Program] = connectProtocol(self.shared.connector_for(BOB, service), ear)
         return connected
 
 
@@ -143,7 +110,7 @@ class AttachedTests(SharedCase):
     @inlineCallbacks
     def test_reached(self) -> Any:
         """A service of a peer is reached, bytes go both ways, and the end is in order."""
-        ear = yield self.reach(Ear())
+        ear = yield self.reach(Program())
         ear.transport.write(b"hello")
         yield self.until(lambda: ear.data == b"hello")
         self.assertEqual(ear.transport.getPeer().host, BOB)
@@ -156,7 +123,7 @@ class AttachedTests(SharedCase):
     @inlineCallbacks
     def test_half(self) -> Any:
         """A half that has ended leaves the other one open."""
-        ear = yield self.reach(HalfEar())
+        ear = yield self.reach(HalfProgram())
         ear.transport.loseWriteConnection()
         yield self.until(lambda: self.ends[0].halves == ["read"])
         self.ends[0].transport.write(b"answer")
@@ -168,7 +135,7 @@ class AttachedTests(SharedCase):
     @inlineCallbacks
     def test_reset(self) -> Any:
         """A stream that the other side gave up is lost, and not done."""
-        ear = yield self.reach(Ear())
+        ear = yield self.reach(Program())
         self.ends[0].transport.abortConnection()
         yield self.until(lambda: ear.reason is not None)
         self.assertIsNotNone(ear.reason.check(ConnectionLost))
@@ -176,7 +143,7 @@ class AttachedTests(SharedCase):
     @inlineCallbacks
     def test_link_lost(self) -> Any:
         """A stream that went with its link is lost for that reason."""
-        ear = yield self.reach(Ear())
+        ear = yield self.reach(Program())
         self.alice.streams.lose_link(BOB)
         yield self.until(lambda: ear.reason is not None)
         self.assertIsNotNone(ear.reason.check(StreamLost))
@@ -184,21 +151,21 @@ class AttachedTests(SharedCase):
     @inlineCallbacks
     def test_refused(self) -> Any:
         """What isn't granted fails as it does at the node."""
-        yield self.assertFailure(self.reach(Ear(), "nothing"), NotGranted)
+        yield self.assertFailure(self.reach(Program(), "nothing"), NotGranted)
 
     @inlineCallbacks
     def test_served(self) -> Any:
         """What the program offers is reached by peers, until it stops."""
         ears: list[Any] = []
 
-        def answer() -> Ear:
-            ear = Ear()
+        def answer() -> Program:
+            ear = Program()
             ears.append(ear)
             return ear
 
         port = yield self.shared.listener_for("web", ["anyone"]).listen(Factory.forProtocol(answer))
         self.assertEqual((port.getHost().host, self.alice.allowed), (ALICE, ("anyone",)))
-        far: Any = Ear()
+        far: Any = Program()
         yield self.bob.streams.open(ALICE, "web", far)
         yield self.until(lambda: ears)
         self.assertEqual(ears[0].transport.getPeer().host, BOB)
@@ -210,7 +177,7 @@ class AttachedTests(SharedCase):
     @inlineCallbacks
     def test_offered_already(self) -> Any:
         """A name that is taken is refused."""
-        factory = Factory.forProtocol(Ear)
+        factory = Factory.forProtocol(Program)
         yield self.shared.listener_for("web").listen(factory)
         again = self.shared.listener_for("web").listen(factory)
         yield self.assertFailure(again, CannotListenError, NodeRefused)
@@ -218,15 +185,15 @@ class AttachedTests(SharedCase):
     @inlineCallbacks
     def test_taken_over(self) -> Any:
         """When the node ends this program is the next, soon: it offers again, streams are lost."""
-        yield self.shared.listener_for("web", ["anyone"]).listen(Factory.forProtocol(Ear))
-        ear = yield self.reach(Ear())
+        yield self.shared.listener_for("web", ["anyone"]).listen(Factory.forProtocol(Program))
+        ear = yield self.reach(Program())
         began = self.runtime.clock.seconds()
         yield self.stop_node()
         yield self.until(lambda: self.became)
         self.assertLess(self.runtime.clock.seconds() - began, 2.0)
         yield self.until(lambda: "web" in self.services_here.offered)
         self.assertIsNotNone(ear.reason.check(StreamLost))
-        again = yield self.reach(Ear())
+        again = yield self.reach(Program())
         again.transport.write(b"hello")
         yield self.until(lambda: again.data == b"hello")
 
@@ -237,7 +204,7 @@ class AttachedTests(SharedCase):
         self.assertIsInstance(attached, AttachedServices)
         for one in (self.shared, attached):
             self.assertTrue(verifyObject(IServices, one))
-        self.assertTrue(verifyObject(IHalfCloseableProtocol, PassedConnection(None, Ear())))
+        self.assertTrue(verifyObject(IHalfCloseableProtocol, PassedConnection(None, Program())))
         calls: list[Any] = [print] * 3
         one = NodeLink(self.runtime.clock, (), *calls)
         self.assertTrue(verifyObject(IFileDescriptorReceiver, one))
@@ -250,8 +217,8 @@ class AloneTests(SharedCase):
     def test_becomes(self) -> Any:
         """This program becomes the node, once, when something is wanted of it."""
         self.assertEqual(self.became, [])
-        yield self.reach(Ear())
-        ear = yield self.reach(Ear())
+        yield self.reach(Program())
+        ear = yield self.reach(Program())
         ear.transport.write(b"hello")
         yield self.until(lambda: ear.data == b"hello")
         self.assertEqual(len(self.became), 1)
@@ -262,6 +229,6 @@ class AloneTests(SharedCase):
         directory = StateDirectory.open(self.path)
         self.addCleanup(directory.close)
         began = self.runtime.clock.seconds()
-        error = yield self.assertFailure(self.reach(Ear()), NodeRefused)
+        error = yield self.assertFailure(self.reach(Program()), NodeRefused)
         self.assertIn("serves no other program", str(error))
         self.assertGreaterEqual(self.runtime.clock.seconds() - began, PATIENCE)

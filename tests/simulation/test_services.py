@@ -6,12 +6,12 @@ from typing import Any
 
 from twisted.internet.endpoints import connectProtocol
 from twisted.internet.error import ConnectionDone
-from twisted.internet.protocol import Factory, Protocol, connectionDone
-from twisted.python.failure import Failure
+from twisted.internet.protocol import Factory
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat import events
 from p2pchat.errors import LinkLost, NotGranted
+from tests.peer.stream_programs import Program
 from tests.simulation.behaviour import PORT_RESTRICTED_CONE, SYMMETRIC
 from tests.simulation.link import Link
 from tests.simulation.world import World
@@ -19,26 +19,11 @@ from tests.simulation.world import World
 MEGABYTE = 1024 * 1024
 
 
-class Echo(Protocol):
-    """Says what it hears."""
-
-    def dataReceived(self, data: bytes) -> None:
-        assert self.transport is not None
-        self.transport.write(data)
-
-
-class Ear(Protocol):
-    """Keeps what it hears."""
-
-    def __init__(self) -> None:
-        self.data = bytearray()
-        self.reason: Failure | None = None
-
-    def dataReceived(self, data: bytes) -> None:
-        self.data += data
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        self.reason = reason
+def echo() -> Program:
+    """Return a program that says what it hears."""
+    program = Program()
+    program.echoes = True
+    return program
 
 
 class ServicesTests(SynchronousTestCase):
@@ -53,15 +38,15 @@ class ServicesTests(SynchronousTestCase):
         self.alice.profile.contacts.keep(self.bob.node.peer_id, "Bob")
         self.bob.profile.contacts.keep(self.alice.node.peer_id, "Alice")
         endpoint = self.bob.node.services.listener_for("echo", ["Alice"])
-        self.world.result(endpoint.listen(Factory.forProtocol(Echo)))
+        self.world.result(endpoint.listen(Factory.forProtocol(echo)))
 
-    def reach(self, service: str = "echo") -> Ear:
+    def reach(self, service: str = "echo") -> Program:
         """Let Alice reach a service of Bob's."""
         endpoint = self.alice.node.services.connector_for("Bob", service)
-        ear: Ear = self.world.result(connectProtocol(endpoint, Ear()))
+        ear: Program = self.world.result(connectProtocol(endpoint, Program()))
         return ear
 
-    def assert_echo(self, ear: Ear, data: bytes) -> None:
+    def assert_echo(self, ear: Program, data: bytes) -> None:
         """What is said comes back, before long."""
         ear.data.clear()
         assert ear.transport is not None
@@ -84,7 +69,7 @@ class ServicesTests(SynchronousTestCase):
     def test_refused(self) -> None:
         """What isn't there, and what isn't granted, is refused in the same words."""
         self.meet()
-        self.bob.node.services.listener_for("other").listen(Factory.forProtocol(Echo))
+        self.bob.node.services.listener_for("other").listen(Factory.forProtocol(echo))
         for service in ("nothing", "other"):
             self.assertRaises(NotGranted, self.reach, service)
 
